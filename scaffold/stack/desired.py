@@ -1,0 +1,448 @@
+"""What the project asks for: the resolved compose.yaml as frozen values, nothing dropped.
+
+The input is the output of `docker compose config --format json`, the reference implementation of the
+Compose Specification. A key that cannot be honoured stops here with the name of the service and the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from scaffold.errors import ProjectError
+from scaffold.stack import names
+from scaffold.stack.reader import Reader
+from scaffold.stack.request import KEYS, Context, InlineFile, translate
+
+
+@dataclass(frozen=True)
+class BuildSecret:
+    """A secret for the build alone: `id` as the Dockerfile mounts it, from a file or a variable."""
+
+    id: str
+    file: str | None = None
+    environment: str | None = None
+
+
+@dataclass(frozen=True)
+class Build:
+    """One image to build; paths are absolute, everything that changes the result is here."""
+
+    context: str
+    dockerfile: str
+    inline: str | None = None
+    target: str | None = None
+    args: tuple[tuple[str, str | None], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[BuildSecret, ...] = ()
+    platforms: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
+    contexts: tuple[tuple[str, str], ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    ssh: tuple[str, ...] = ()
+    network: str | None = None
+    shm_size: int | None = None
+    no_cache: bool = False
+    pull: bool = False
+    digest: str = ""
+    """Digest of the context and all the above; filled in once the files are read."""
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Digest of each file of the context by its path, for saying what changed."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """`host_ip:published → target/protocol`; `published` is 0 when the engine picks, a range stays text."""
+
+    target: int
+    published: str = ""
+    host_ip: str = ""
+    protocol: str = "tcp"
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """`service` comes first, up to `condition`; `restart` passes a restart on."""
+
+    service: str
+    condition: str = "service_started"
+    restart: bool = False
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service: the engine's own JSON for its containers, and what surrounds it."""
+
+    name: str
+    image: str
+    body: Mapping[str, object]
+    """The create request without the labels that `container_request` adds."""
+    container_name: str | None = None
+    build: Build | None = None
+    replicas: int = 1
+    depends_on: tuple[Dependency, ...] = ()
+    networks: tuple[str, ...] = ()
+    """Names on the engine, the first one is the primary."""
+    volumes: tuple[str, ...] = ()
+    """Named volumes, by their names on the engine."""
+    environment: tuple[tuple[str, str], ...] = ()
+    ports: tuple[Port, ...] = ()
+    ready_path: str | None = None
+    has_healthcheck: bool = False
+    restarts: bool = False
+    """The engine restarts it when it exits."""
+    one_shot: bool = False
+    """Another service waits for it to complete."""
+    pull_policy: str = ""
+    platform: str | None = None
+    stop_timeout: int = 10
+    """Seconds between the stop signal and SIGKILL."""
+    files: tuple[InlineFile, ...] = ()
+
+    def env(self, name: str) -> str | None:
+        """Return the value of one environment variable, None when it is not set."""
+        return dict(self.environment).get(name)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of the project, or an external one that only has to exist."""
+
+    key: str
+    name: str
+    external: bool = False
+    driver: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    ipam: str = ""
+    """Compose's ipam section as canonical JSON, empty for the engine's default."""
+    internal: bool = False
+    attachable: bool = False
+    ipv6: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Return what the network is compared by; its key and whether it is external do not count."""
+        return digest(
+            [self.driver, self.options, self.ipam, self.internal, self.attachable, self.ipv6, self.labels]
+        )
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A named volume; an existing one is never changed or recreated."""
+
+    key: str
+    name: str
+    external: bool = False
+    driver: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Desired:
+    """The whole project as it should be on the engine; `Desired.nothing` is what `down` plans against."""
+
+    project: str
+    path: str
+    services: tuple[Service, ...] = ()
+    networks: tuple[Network, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    inactive: tuple[str, ...] = ()
+    """Services whose profile is not active: neither started nor orphans."""
+    config_files: tuple[str, ...] = field(default=())
+
+    def service(self, name: str) -> Service:
+        """Return one service; raise ProjectError with the known names for any other."""
+        for service in self.services:
+            if service.name == name:
+                return service
+        known = ", ".join(service.name for service in self.services) or "none"
+        raise ProjectError(f'There is no service "{name}" in compose.yaml.', f"Services: {known}.")
+
+    def with_builds(self, builds: Mapping[str, Build]) -> Desired:
+        """Return the same with other builds, by service name: those whose files have been read."""
+        return replace(
+            self,
+            services=tuple(
+                replace(service, build=builds.get(service.name, service.build)) for service in self.services
+            ),
+        )
+
+
+def nothing(desired: Desired) -> Desired:
+    """Return the empty project of the same name and place: what `down` plans towards."""
+    return replace(desired, services=(), networks=(), volumes=(), inactive=())
+
+
+def digest(value: object) -> str:
+    """Return 32 hex digits that are equal for equal values."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def container_digest(service: Service) -> str:
+    """Return the digest of a service's container: the one place that decides what "changed" means."""
+    return digest(
+        [service.image, service.body, service.platform, [[f.path, f.content] for f in service.files]]
+    )
+
+
+def container_request(desired: Desired, service: Service, number: int) -> dict[str, object]:
+    """Return the engine's create request for one container, labels and network aliases included."""
+    name = container_name(desired, service, number)
+    request = dict(service.body)
+    own_labels = request.get("Labels")
+    labels: dict[str, str] = dict(own_labels) if isinstance(own_labels, dict) else {}
+    labels |= {
+        names.PROJECT: desired.project,
+        names.SERVICE: service.name,
+        names.NUMBER: str(number),
+        names.ONE_OFF: "False",
+        names.CONFIG_HASH: container_digest(service),
+        names.WORKING_DIR: desired.path,
+        names.CONFIG_FILES: ",".join(desired.config_files),
+        names.DEPENDS_ON: ",".join(
+            f"{item.service}:{item.condition}:{str(item.restart).lower()}" for item in service.depends_on
+        ),
+        names.DIGEST: container_digest(service),
+        names.PATH: desired.path,
+    }
+    request["Labels"] = labels
+    request["Image"] = service.image
+    networking = request.get("NetworkingConfig")
+    if isinstance(networking, dict):
+        endpoints = {
+            network: {**endpoint, "Aliases": [name, *endpoint.get("Aliases", ())]}
+            for network, endpoint in networking["EndpointsConfig"].items()
+        }
+        request["NetworkingConfig"] = {"EndpointsConfig": endpoints}
+    return request
+
+
+def container_name(desired: Desired, service: Service, number: int) -> str:
+    """Return the container's name: `container_name:` of compose.yaml, or the one that Compose gives."""
+    return service.container_name or names.container(desired.project, service.name, number)
+
+
+def read(document: Mapping[str, object], path: str, profiles: Iterable[str] = ()) -> Desired:
+    """Return the project described by a resolved Compose document.
+
+    `path` is the real path of the checkout. Raises ProjectError for a key that cannot be honoured.
+    """
+    root = Reader(document, "")
+    project = root.text("name")
+    root.known("name", "services", "networks", "volumes", "secrets", "configs")
+    networks = {key: _network(key, reader) for key, reader in root.readers("networks")}
+    volumes = {key: _volume(key, reader) for key, reader in root.readers("volumes")}
+    context = Context(
+        networks={key: network.name for key, network in networks.items()},
+        volumes={key: volume.name for key, volume in volumes.items()},
+        secrets=dict(root.readers("secrets")),
+        configs=dict(root.readers("configs")),
+        project=project,
+    )
+    active, inactive = _by_profile(list(root.readers("services")), set(profiles))
+    services = tuple(_service(key, reader, context) for key, reader in sorted(active))
+    _check_dependencies(services, inactive)
+    waited_for = {
+        item.service
+        for service in services
+        for item in service.depends_on
+        if item.condition == "service_completed_successfully"
+    }
+    return Desired(
+        project=project,
+        path=path,
+        services=tuple(replace(item, one_shot=item.name in waited_for) for item in services),
+        networks=tuple(networks[key] for key in sorted(networks)),
+        volumes=tuple(volumes[key] for key in sorted(volumes)),
+        inactive=tuple(sorted(inactive)),
+    )
+
+
+def _by_profile(
+    services: Sequence[tuple[str, Reader]], profiles: set[str]
+) -> tuple[list[tuple[str, Reader]], list[str]]:
+    active = []
+    inactive = []
+    for key, reader in services:
+        own = set(reader.texts("profiles"))
+        if not own or "*" in profiles or own & profiles:
+            active.append((key, reader))
+        else:
+            inactive.append(key)
+    return active, inactive
+
+
+def _check_dependencies(services: tuple[Service, ...], inactive: Sequence[str]) -> None:
+    present = {service.name for service in services}
+    for service in services:
+        for item in service.depends_on:
+            if item.service in present or not item.required:
+                continue
+            why = "is in a profile that is not active" if item.service in inactive else "does not exist"
+            raise ProjectError(
+                f"services.{service.name}.depends_on: {item.service} {why}.",
+                "Add it, activate its profile with --profile, or set `required: false`.",
+            )
+    _check_cycles(services)
+
+
+def _check_cycles(services: tuple[Service, ...]) -> None:
+    left = {service.name: {item.service for item in service.depends_on} for service in services}
+    while left:
+        free = [name for name, needs in left.items() if not needs & left.keys()]
+        if not free:
+            raise ProjectError(f"services.{min(left)}.depends_on: the dependencies form a circle.")
+        for name in free:
+            del left[name]
+
+
+def _service(key: str, reader: Reader, context: Context) -> Service:
+    reader.known(*KEYS)
+    made = translate(key, reader, context)
+    build = _build(reader.reader("build"), context) if reader.has("build") else None
+    image = reader.text("image", "") or (names.image(context.project, key) if build else "")
+    if not image:
+        raise ProjectError(f"services.{key}: needs `image` or `build`.")
+    deploy = reader.reader("deploy")
+    deploy.known("mode", "replicas", "resources", "restart_policy", "placement", "labels", "endpoint_mode")
+    if deploy.text("mode", "replicated") not in ("replicated", ""):
+        raise ProjectError(f"services.{key}.deploy.mode: only `replicated` works on a single engine.")
+    replicas = reader.number("scale", int(deploy.number("replicas", 1)))
+    container = reader.text("container_name", "") or None
+    if container and replicas > 1:
+        raise ProjectError(f"services.{key}.container_name: {replicas} containers cannot share one name.")
+    ready = reader.mapping("labels").get(names.READY)
+    ports = tuple(
+        Port(
+            target=int(item.number("target")),
+            published=item.text("published", ""),
+            host_ip=item.text("host_ip", ""),
+            protocol=item.text("protocol", "tcp"),
+        )
+        for item in reader.items("ports")
+    )
+    depends_on = tuple(
+        Dependency(
+            name,
+            item.text("condition", "service_started"),
+            item.flag("restart"),
+            item.flag("required", default=True),
+        )
+        for name, item in sorted(reader.readers("depends_on"))
+    )
+    return Service(
+        name=key,
+        image=image,
+        body=made.request,
+        container_name=container,
+        build=build,
+        replicas=int(replicas),
+        depends_on=depends_on,
+        networks=made.networks,
+        volumes=made.volumes,
+        environment=made.environment,
+        ports=ports,
+        ready_path=ready,
+        has_healthcheck=made.has_healthcheck,
+        restarts=made.restarts,
+        pull_policy=reader.text("pull_policy", ""),
+        platform=reader.text("platform", "") or None,
+        stop_timeout=made.stop_timeout,
+        files=made.files,
+    )
+
+
+def _build(reader: Reader, context: Context) -> Build:
+    reader.known(
+        "context",
+        "dockerfile",
+        "dockerfile_inline",
+        "target",
+        "args",
+        "labels",
+        "secrets",
+        "platforms",
+        "tags",
+        "cache_from",
+        "cache_to",
+        "additional_contexts",
+        "extra_hosts",
+        "ssh",
+        "network",
+        "shm_size",
+        "no_cache",
+        "pull",
+    )
+    secrets = tuple(_build_secret(item, context) for item in reader.items("secrets"))
+    return Build(
+        context=reader.text("context"),
+        dockerfile=reader.text("dockerfile", "Dockerfile"),
+        inline=reader.text("dockerfile_inline", "") or None,
+        target=reader.text("target", "") or None,
+        args=tuple(sorted(reader.optional_mapping("args").items())),
+        labels=tuple(sorted(reader.mapping("labels").items())),
+        secrets=secrets,
+        platforms=reader.texts("platforms"),
+        tags=reader.texts("tags"),
+        cache_from=reader.texts("cache_from"),
+        cache_to=reader.texts("cache_to"),
+        contexts=tuple(sorted(reader.mapping("additional_contexts").items())),
+        extra_hosts=reader.texts("extra_hosts"),
+        ssh=reader.texts("ssh"),
+        network=reader.text("network", "") or None,
+        shm_size=reader.size("shm_size"),
+        no_cache=reader.flag("no_cache"),
+        pull=reader.flag("pull"),
+    )
+
+
+def _build_secret(item: Reader, context: Context) -> BuildSecret:
+    source = item.text("source")
+    definition = context.secrets.get(source)
+    if definition is None:
+        raise ProjectError(f"{item.path}: {source} is not defined under `secrets`.")
+    return BuildSecret(
+        id=item.text("target", "") or source,
+        file=definition.text("file", "") or None,
+        environment=definition.text("environment", "") or None,
+    )
+
+
+def _network(key: str, reader: Reader) -> Network:
+    reader.known(
+        "name", "external", "driver", "driver_opts", "ipam", "internal", "attachable", "enable_ipv6", "labels"
+    )
+    ipam = reader.raw("ipam")
+    return Network(
+        key=key,
+        name=reader.text("name", key),
+        external=reader.flag("external"),
+        driver=reader.text("driver", "") or None,
+        options=tuple(sorted(reader.mapping("driver_opts").items())),
+        ipam=json.dumps(ipam, sort_keys=True) if ipam else "",
+        internal=reader.flag("internal"),
+        attachable=reader.flag("attachable"),
+        ipv6=reader.flag("enable_ipv6"),
+        labels=tuple(sorted(reader.mapping("labels").items())),
+    )
+
+
+def _volume(key: str, reader: Reader) -> Volume:
+    reader.known("name", "external", "driver", "driver_opts", "labels")
+    return Volume(
+        key=key,
+        name=reader.text("name", key),
+        external=reader.flag("external"),
+        driver=reader.text("driver", "") or None,
+        options=tuple(sorted(reader.mapping("driver_opts").items())),
+        labels=tuple(sorted(reader.mapping("labels").items())),
+    )

@@ -1,0 +1,194 @@
+"""Say how a container differs from what the project asks for, one line a field, secrets masked. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from scaffold.stack import names
+from scaffold.stack.desired import Service
+from scaffold.stack.observed import Container, Image
+
+_SECRET = re.compile(r"PASS(WORD|WD)?|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|(^|_)KEY$|DSN", re.IGNORECASE)
+_MASK = "•••"
+
+# Compose's word for each field of the create request.
+_CONFIG = {
+    "Hostname": "hostname",
+    "Domainname": "domainname",
+    "User": "user",
+    "Tty": "tty",
+    "OpenStdin": "stdin_open",
+    "Cmd": "command",
+    "Entrypoint": "entrypoint",
+    "WorkingDir": "working_dir",
+    "StopSignal": "stop_signal",
+    "StopTimeout": "stop_grace_period",
+}
+_HOST = {
+    "Binds": "volumes",
+    "Mounts": "mounts",
+    "CapAdd": "cap_add",
+    "CapDrop": "cap_drop",
+    "NetworkMode": "network_mode",
+    "Init": "init",
+    "IpcMode": "ipc",
+    "ReadonlyRootfs": "read_only",
+    "ShmSize": "shm_size",
+    "Sysctls": "sysctls",
+    "Dns": "dns",
+    "DnsSearch": "dns_search",
+    "DnsOptions": "dns_opt",
+    "ExtraHosts": "extra_hosts",
+    "SecurityOpt": "security_opt",
+    "Privileged": "privileged",
+    "PidMode": "pid",
+    "Tmpfs": "tmpfs",
+    "GroupAdd": "group_add",
+    "OomScoreAdj": "oom_score_adj",
+    "Memory": "memory limit",
+    "MemoryReservation": "memory reservation",
+    "NanoCpus": "cpus",
+    "CpuShares": "cpu_shares",
+    "CpusetCpus": "cpuset",
+    "PidsLimit": "pids_limit",
+    "Ulimits": "ulimits",
+    "Devices": "devices",
+}
+# What the engine fills in where the request says nothing.
+_ENGINE_DEFAULTS: Mapping[str, object] = {
+    "IpcMode": "private",
+    "ShmSize": 67108864,
+    "CgroupnsMode": "private",
+}
+
+
+def masked(name: str, value: str) -> str:
+    """Return a value as it may be shown: secrets hidden by their name, passwords hidden inside URLs."""
+    if _SECRET.search(name) and value:
+        return _MASK
+    return mask_urls(value)
+
+
+def mask_urls(text: str) -> str:
+    """Return the text with the password of every URL in it hidden."""
+    return re.sub(r"(\w[\w+.-]*://[^\s:/@]*:)[^\s@]+(@)", rf"\1{_MASK}\2", text)
+
+
+def secrets_of(service: Service) -> tuple[str, ...]:
+    """Return the values that must never be printed: by variable name, and the passwords of URLs."""
+    found = {value for key, value in service.environment if value and _SECRET.search(key)}
+    for _, value in service.environment:
+        if "://" in value and "@" in value:
+            try:
+                password = urlsplit(value).password
+            except ValueError:
+                password = None
+            found |= {password} if password else set()
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def differences(service: Service, container: Container, image: Image | None) -> tuple[str, ...]:
+    """Return lines such as `environment LOG_LEVEL: info → debug`, in a stable order."""
+    wanted = service.body
+    config = _mapping(container.body.get("Config"))
+    host = _mapping(container.body.get("HostConfig"))
+    wanted_host = _mapping(wanted.get("HostConfig"))
+    lines = []
+    if container.image != service.image:
+        lines.append(f"image: {container.image} → {service.image}")
+    lines += _environment(wanted, config, image)
+    lines += _ports(wanted_host, host)
+    lines += _labels(wanted, config, image)
+    if "Healthcheck" in wanted and _health(wanted["Healthcheck"]) != _health(config.get("Healthcheck")):
+        lines.append("healthcheck changed")
+    for key, word in _CONFIG.items():
+        if key in wanted and wanted[key] != config.get(key):
+            lines.append(f"{word}: {_shown(config.get(key))} → {_shown(wanted[key])}")
+    for key, word in _HOST.items():
+        now, then = wanted_host.get(key), host.get(key)
+        if now == then or (not now and (not then or then == _ENGINE_DEFAULTS.get(key))):
+            continue
+        if (
+            isinstance(now, list)
+            and isinstance(then, list)
+            and sorted(map(repr, now)) == sorted(map(repr, then))
+        ):
+            continue
+        lines.append(f"{word}: {_shown(then)} → {_shown(now)}")
+    if _mapping(wanted_host.get("RestartPolicy")).get("Name", "no") != (
+        _mapping(host.get("RestartPolicy")).get("Name") or "no"
+    ):
+        old = _mapping(host.get("RestartPolicy")).get("Name") or "no"
+        lines.append(f"restart: {old} → {_mapping(wanted_host.get('RestartPolicy')).get('Name', 'no')}")
+    return tuple(lines)
+
+
+def _environment(
+    wanted: Mapping[str, object], config: Mapping[str, object], image: Image | None
+) -> list[str]:
+    base = _pairs(image.environment if image else ())
+    now = base | _pairs(_texts(wanted.get("Env")))
+    then = base | _pairs(_texts(config.get("Env")))
+    lines = []
+    for name in sorted(now.keys() | then.keys()):
+        if now.get(name) == then.get(name):
+            continue
+        old = masked(name, then[name]) if name in then else "(not set)"
+        new = masked(name, now[name]) if name in now else "(not set)"
+        lines.append(f"environment {name}: {old} → {new}" if old != new else f"environment {name}: changed")
+    return lines
+
+
+def _ports(wanted: Mapping[str, object], host: Mapping[str, object]) -> list[str]:
+    now, then = _bindings(wanted.get("PortBindings")), _bindings(host.get("PortBindings"))
+    if now == then:
+        return []
+    return [f"ports: {', '.join(then) or 'none'} → {', '.join(now) or 'none'}"]
+
+
+def _labels(wanted: Mapping[str, object], config: Mapping[str, object], image: Image | None) -> list[str]:
+    ours = ("com.docker.compose.", names.DIGEST, names.PATH, names.CONTEXT)
+    base = dict(image.labels) if image else {}
+    now = base | {str(k): str(v) for k, v in _mapping(wanted.get("Labels")).items()}
+    then = {str(k): str(v) for k, v in _mapping(config.get("Labels")).items()}
+    return [
+        f"label {name}: {then.get(name, '(not set)')} → {now.get(name, '(not set)')}"
+        for name in sorted(now.keys() | then.keys())
+        if not name.startswith(ours) and now.get(name) != then.get(name) and name not in base
+    ]
+
+
+def _health(value: object) -> dict[str, object]:
+    return {key: item for key, item in _mapping(value).items() if item}
+
+
+def _bindings(value: object) -> tuple[str, ...]:
+    found = []
+    for target, bindings in _mapping(value).items():
+        for binding in bindings if isinstance(bindings, list) else ():
+            address = f"{binding.get('HostIp')}:" if binding.get("HostIp") else ""
+            found.append(f"{address}{binding.get('HostPort') or '(any)'}→{target}")
+    return tuple(sorted(found))
+
+
+def _pairs(entries: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _shown(value: object) -> str:
+    if value in (None, "", [], {}):
+        return "(not set)"
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    text = mask_urls(str(value))
+    return text if len(text) <= 80 else text[:77] + "..."

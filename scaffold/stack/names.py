@@ -1,0 +1,42 @@
+"""The names and labels that tie a checkout to its containers, network, volumes and images."""
+
+from __future__ import annotations
+
+import hashlib
+
+# Compose's own labels: Docker Desktop and `docker compose ps` list what carries them.
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+NUMBER = "com.docker.compose.container-number"
+ONE_OFF = "com.docker.compose.oneoff"
+CONFIG_HASH = "com.docker.compose.config-hash"
+WORKING_DIR = "com.docker.compose.project.working_dir"
+CONFIG_FILES = "com.docker.compose.project.config_files"
+DEPENDS_ON = "com.docker.compose.depends_on"
+NETWORK = "com.docker.compose.network"
+VOLUME = "com.docker.compose.volume"
+VERSION = "com.docker.compose.version"
+
+DIGEST = "dev.scaffold.digest"
+"""On a container or network: digest of what it was created from; another value means recreate."""
+CONTEXT = "dev.scaffold.context"
+"""On an image: digest of the build context, Dockerfile, arguments and base image."""
+PATH = "dev.scaffold.path"
+"""On everything: the checkout that made it."""
+READY = "dev.scaffold.ready"
+"""In compose.yaml, on a service: the HTTP path that answers 2xx once the service is ready."""
+
+
+def checkout_hash(real_path: str) -> str:
+    """Return the 8 hex digits that keep two checkouts of one project apart."""
+    return hashlib.sha256(real_path.encode()).hexdigest()[:8]
+
+
+def container(project: str, service: str, number: int) -> str:
+    """Return the container's name as Compose gives it."""
+    return f"{project}-{service}-{number}"
+
+
+def image(project: str, service: str) -> str:
+    """Return the name Compose gives to an image that is built without an `image:` key."""
+    return f"{project}-{service}"

@@ -1,0 +1,125 @@
+"""What is on the engine for one project, as frozen values: made by engine.observe, read by plan and status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from scaffold.stack import names
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of the project as the engine describes it."""
+
+    id: str
+    name: str
+    state: str
+    """created, running, paused, restarting, removing, exited or dead"""
+    image: str
+    image_id: str
+    labels: Mapping[str, str]
+    created: datetime
+    exit_code: int = 0
+    health: str = ""
+    """starting, healthy, unhealthy, or empty without a health check"""
+    started: datetime | None = None
+    networks: tuple[str, ...] = ()
+    network_ids: tuple[str, ...] = ()
+    address: str = ""
+    """IP address on its first network, empty when it is not running."""
+    ports: tuple[tuple[str, str, int], ...] = ()
+    """(`8000/tcp`, host address, host port) of what is published now."""
+    volumes: tuple[str, ...] = ()
+    restarts: int = 0
+    body: Mapping[str, object] = field(default_factory=dict, compare=False)
+    """The engine's inspect document, for explaining a difference."""
+
+    @property
+    def service(self) -> str:
+        return self.labels.get(names.SERVICE, "")
+
+    @property
+    def number(self) -> int:
+        text = self.labels.get(names.NUMBER, "1")
+        return int(text) if text.isdigit() else 1
+
+    @property
+    def digest(self) -> str:
+        return self.labels.get(names.DIGEST, "")
+
+    @property
+    def one_off(self) -> bool:
+        """Return whether it is a `docker compose run` container: nobody's business but its maker's."""
+        return self.labels.get(names.ONE_OFF, "False") == "True"
+
+    @property
+    def path(self) -> str:
+        return self.labels.get(names.PATH) or self.labels.get(names.WORKING_DIR, "")
+
+
+@dataclass(frozen=True)
+class Network:
+    name: str
+    id: str
+    labels: Mapping[str, str]
+    driver: str = "bridge"
+    options: tuple[tuple[str, str], ...] = ()
+    internal: bool = False
+    attachable: bool = False
+    ipv6: bool = False
+
+    @property
+    def project(self) -> str:
+        return self.labels.get(names.PROJECT, "")
+
+
+@dataclass(frozen=True)
+class Volume:
+    name: str
+    created: datetime
+    labels: Mapping[str, str]
+    driver: str = "local"
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def project(self) -> str:
+        return self.labels.get(names.PROJECT, "")
+
+
+@dataclass(frozen=True)
+class Image:
+    reference: str
+    id: str
+    labels: Mapping[str, str]
+    created: datetime
+    size: int = 0
+    """bytes"""
+    environment: tuple[str, ...] = ()
+    context: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The files that it was built from, where this machine still knows them."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything of one project on one engine; images by the reference that a service uses."""
+
+    containers: tuple[Container, ...] = ()
+    networks: tuple[Network, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    images: Mapping[str, Image] = field(default_factory=dict)
+
+    def of_service(self, name: str) -> tuple[Container, ...]:
+        """Return the service's containers by number, without one-off ones."""
+        found = (item for item in self.containers if item.service == name and not item.one_off)
+        return tuple(sorted(found, key=lambda item: (item.number, item.name)))
+
+    def network(self, name: str) -> Network | None:
+        return next((item for item in self.networks if item.name == name), None)
+
+    def volume(self, name: str) -> Volume | None:
+        return next((item for item in self.volumes if item.name == name), None)
+
+    def container(self, name: str) -> Container | None:
+        return next((item for item in self.containers if item.name == name), None)

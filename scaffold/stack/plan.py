@@ -1,0 +1,636 @@
+"""Decide what must change. Pure: no clock, no I/O, no Docker.
+
+Same input, same steps, same order. Each step names the earlier ones it waits for; steps that do not wait
+for each other may run side by side. Nothing here ever removes a volume except `teardown`, by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from scaffold.errors import ProjectError
+from scaffold.stack import desired as wish
+from scaffold.stack import names
+from scaffold.stack.desired import Desired, Network, Service
+from scaffold.stack.difference import differences
+from scaffold.stack.observed import Container, Image, Observed
+from scaffold.stack.steps import (
+    BuildImage,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    Impact,
+    Prove,
+    PullImage,
+    RemoveContainer,
+    RemoveImage,
+    RemoveNetwork,
+    RemoveVolume,
+    StartContainer,
+    Step,
+    StopContainer,
+    UnpauseContainer,
+    words,
+)
+
+DEFAULT_STOP_TIMEOUT = 10
+"""Seconds, the engine's own, for containers whose service is no longer known."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A step and the indexes of the earlier steps that must be done before it."""
+
+    step: Step
+    after: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in an order in which they can be done one by one."""
+
+    steps: tuple[Planned, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """Return the steps that change something: all but the proofs."""
+        return tuple(item.step for item in self.steps if not isinstance(item.step, Prove))
+
+    @property
+    def data_steps(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.changes if step.impact is Impact.DATA)
+
+    def __str__(self) -> str:
+        return "\n".join(line(item.step) for item in self.steps)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person asked for beyond the project's files."""
+
+    build: bool = False
+    recreate: bool = False
+    services: tuple[str, ...] = ()
+    """Only these and what they depend on; empty means all."""
+
+
+@dataclass
+class _Draft:
+    """The plan while it is being written; `add` returns the index that later steps wait for."""
+
+    steps: list[Planned] = field(default_factory=list)
+
+    def add(self, step: Step, after: Iterable[int | None] = ()) -> int:
+        waits = tuple(sorted({index for index in after if index is not None}))
+        self.steps.append(Planned(step, waits))
+        return len(self.steps) - 1
+
+
+def line(step: Step) -> str:
+    """Return one step as one plain line: verb, kind, name, reason and impact."""
+    verb, kind, name = words(step)
+    impact = "" if step.impact is Impact.NONE else f" [{step.impact}]"
+    return f"{verb} {kind} {name}: {step.reason}{impact}"
+
+
+def plan(desired: Desired, observed: Observed, wishes: Wishes = Wishes()) -> Plan:
+    """Return the steps from what is observed to what is desired; empty when nothing has to change.
+
+    Raises ProjectError for what no step can mend: a missing external network or volume, or a network of
+    our name that belongs to somebody else.
+    """
+    services = _chosen(desired, wishes.services)
+    draft = _Draft()
+    images = _images(draft, services, observed, wishes)
+    stale = _stale_networks(desired, observed)
+    states = {
+        service.name: _Fate.of(desired, service, observed, images, stale, wishes) for service in services
+    }
+    _spread_restarts(services, states)
+    stops = _removals(draft, desired, observed, services, states, images, whole=not wishes.services)
+    networks = _networks(draft, desired, services, observed, stale, stops)
+    volumes = _volumes(draft, desired, services, observed)
+    _containers(draft, desired, services, observed, states, images, networks, volumes, stops)
+    if not wishes.services:
+        _unused_networks(draft, desired, observed, stops)
+    return Plan(tuple(draft.steps))
+
+
+def teardown(
+    desired: Desired,
+    observed: Observed,
+    reason: str,
+    *,
+    volumes: Collection[str] = (),
+    images: Collection[str] = (),
+) -> Plan:
+    """Return the steps that remove the project's containers and networks.
+
+    Volumes and images go only when they are named; the caller has the person's consent for each volume.
+    """
+    draft = _Draft()
+    stops: dict[str, int] = {}
+    for container in _dependents_first(observed.containers):
+        _remove(
+            draft,
+            container,
+            _timeout(desired, container),
+            reason,
+            _after_dependents(container, observed, stops),
+            stops,
+        )
+    for network in observed.networks:
+        if network.project == desired.project:
+            draft.add(RemoveNetwork(network.name, reason), stops.values())
+    for volume in observed.volumes:
+        if volume.name in volumes and volume.project == desired.project:
+            draft.add(RemoveVolume(volume.name, reason), stops.values())
+    for reference in sorted(images):
+        draft.add(RemoveImage(reference, reason), stops.values())
+    return Plan(tuple(draft.steps))
+
+
+def stop(desired: Desired, observed: Observed, services: Collection[str] = ()) -> Plan:
+    """Return the steps that stop what runs, dependents first; everything stays where it is."""
+    draft = _Draft()
+    stops: dict[str, int] = {}
+    for container in _dependents_first(observed.containers):
+        if container.one_off or (services and container.service not in services):
+            continue
+        if container.state not in ("running", "paused", "restarting"):
+            continue
+        after = _after_dependents(container, observed, stops)
+        step = StopContainer(container.name, _timeout(desired, container), "stop")
+        stops[container.name] = draft.add(step, after)
+    return Plan(tuple(draft.steps))
+
+
+def in_order(services: Iterable[Service]) -> tuple[Service, ...]:
+    """Return the services with dependencies first, by name where nothing else decides."""
+    left = {service.name: service for service in services}
+    ordered: list[Service] = []
+    while left:
+        free = sorted(
+            name for name, item in left.items() if not any(need.service in left for need in item.depends_on)
+        )
+        ordered += [left.pop(name) for name in free]
+    return tuple(ordered)
+
+
+def _chosen(desired: Desired, only: tuple[str, ...]) -> tuple[Service, ...]:
+    if not only:
+        return in_order(desired.services)
+    wanted: set[str] = set()
+    queue = list(only)
+    while queue:
+        name = queue.pop()
+        if name in wanted:
+            continue
+        wanted.add(name)
+        queue += [item.service for item in desired.service(name).depends_on if item.required]
+    return in_order(service for service in desired.services if service.name in wanted)
+
+
+def _images(
+    draft: _Draft, services: tuple[Service, ...], observed: Observed, wishes: Wishes
+) -> dict[str, int]:
+    """Add builds and pulls; return the step that makes each image that is missing or out of date."""
+    made: dict[str, int] = {}
+    for service in services:
+        if not service.build or service.image in made:
+            continue
+        reason = _build_reason(service, observed.images.get(service.image), wishes)
+        if reason:
+            made[service.image] = draft.add(BuildImage(service, reason))
+    built = {service.image for service in services if service.build}
+    for service in services:
+        if service.image in built or service.image in made or service.image in observed.images:
+            continue
+        if service.pull_policy == "never":
+            raise ProjectError(
+                f"services.{service.name}: image {service.image} is not here, and pull_policy is never.",
+                f"Get it with `docker pull {service.image}`, or change pull_policy.",
+            )
+        made[service.image] = draft.add(PullImage(service.image, service.platform, "not on this engine"))
+    return made
+
+
+def _build_reason(service: Service, image: Image | None, wishes: Wishes) -> str:
+    build = service.build
+    assert build is not None
+    if image is None:
+        return "not built yet"
+    if wishes.build:
+        return "asked for by --build"
+    if service.pull_policy == "build":
+        return "pull_policy is build"
+    if image.labels.get(names.CONTEXT) == build.digest:
+        return ""
+    if names.CONTEXT not in image.labels:
+        return "the image was not built by scaffold"
+    changed = changed_files(build.files, image.context)
+    if not changed:
+        return "build arguments, target or base image changed"
+    shown = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
+    count = f"{len(changed)} file{'s' if len(changed) > 1 else ''}"
+    return f"context changed ({count}: {shown})"
+
+
+def changed_files(now: Mapping[str, str], then: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the files that differ between two build contexts; nothing when the older one is not known."""
+    if not then:
+        return ()
+    return tuple(sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path)))
+
+
+@dataclass
+class _Fate:
+    """What happens to one service: the reasons by container name."""
+
+    missing: list[int] = field(default_factory=list)
+    replace: dict[str, str] = field(default_factory=dict)
+    start: dict[str, str] = field(default_factory=dict)
+    restart: dict[str, str] = field(default_factory=dict)
+    follows: str = ""
+    """Why all of it restarts: a dependency with `restart: true` does."""
+    unpause: dict[str, str] = field(default_factory=dict)
+    surplus: list[Container] = field(default_factory=list)
+
+    @property
+    def interrupts(self) -> bool:
+        """Return whether something that depends on the service with `restart: true` has to follow."""
+        return bool(self.replace or self.restart or self.follows)
+
+    @property
+    def moves(self) -> bool:
+        return bool(self.missing or self.start or self.unpause or self.interrupts)
+
+    def restart_reason(self, container: str) -> str:
+        return self.restart.get(container, self.follows)
+
+    @staticmethod
+    def of(
+        desired: Desired,
+        service: Service,
+        observed: Observed,
+        made: Mapping[str, int],
+        stale: Mapping[str, str],
+        wishes: Wishes,
+    ) -> _Fate:
+        fate = _Fate()
+        found = {wish.container_name(desired, service, n): n for n in range(1, service.replicas + 1)}
+        present = {container.name: container for container in observed.of_service(service.name)}
+        for name, number in found.items():
+            container = present.get(name) or observed.container(name)
+            if container is None:
+                fate.missing.append(number)
+                continue
+            reason = _replace_reason(desired, service, container, observed, made, stale, wishes)
+            if reason:
+                fate.replace[name] = reason
+            elif service.one_shot:
+                continue
+            elif container.state in ("restarting", "dead"):
+                fate.restart[name] = f"restarting again and again (exit code {container.exit_code})"
+            elif container.state == "paused":
+                fate.unpause[name] = "paused"
+            elif container.state == "created":
+                fate.start[name] = "created but never started"
+            elif container.state != "running":
+                fate.start[name] = f"stopped (exit code {container.exit_code})"
+        fate.surplus = [item for name, item in present.items() if name not in found]
+        return fate
+
+
+def _replace_reason(
+    desired: Desired,
+    service: Service,
+    container: Container,
+    observed: Observed,
+    made: Mapping[str, int],
+    stale: Mapping[str, str],
+    wishes: Wishes,
+) -> str:
+    if wishes.recreate:
+        return "asked for by --recreate"
+    image = observed.images.get(service.image)
+    if not container.digest:
+        return "made by another tool (docker compose or run.sh)"
+    if container.digest != wish.container_digest(service):
+        return "; ".join(differences(service, container, image)) or "configuration changed"
+    if service.image in made:
+        return f"image {service.image} is new"
+    if image and container.image_id != image.id:
+        return f"image {service.image}: {_short(container.image_id)} → {_short(image.id)}"
+    for name in service.networks:
+        network = observed.network(name)
+        if name in stale:
+            return f"network {name} is recreated"
+        if network is None or (container.network_ids and network.id not in container.network_ids):
+            return f"not connected to network {name}"
+    if service.one_shot:
+        return _repeat_reason(desired, service, container, observed)
+    return ""
+
+
+def _repeat_reason(desired: Desired, service: Service, container: Container, observed: Observed) -> str:
+    """Return why a one-shot has to run again; its success counts for the volumes that it ran against."""
+    if container.state == "running":
+        return ""
+    if container.state == "created":
+        return "created but never started"
+    if container.exit_code != 0:
+        return f"its last run failed (exit code {container.exit_code})"
+    for name in sorted(_volumes_behind(desired, service)):
+        volume = observed.volume(name)
+        if volume is None:
+            return f"volume {name} is new"
+        # The engine gives whole seconds for volumes.
+        if container.started and volume.created > container.started:
+            return f"volume {name} is newer than its last run"
+    return ""
+
+
+def _volumes_behind(desired: Desired, service: Service) -> set[str]:
+    seen: set[str] = set()
+    queue = [service]
+    volumes: set[str] = set()
+    known = {item.name: item for item in desired.services}
+    while queue:
+        item = queue.pop()
+        if item.name in seen:
+            continue
+        seen.add(item.name)
+        volumes |= set(item.volumes)
+        queue += [known[need.service] for need in item.depends_on if need.service in known]
+    return volumes
+
+
+def _spread_restarts(services: tuple[Service, ...], fates: dict[str, _Fate]) -> None:
+    """Let `depends_on: {…: {restart: true}}` follow a dependency that is replaced or restarted."""
+    running = {name: fate for name, fate in fates.items() if not fate.moves}
+    for service in services:
+        fate = running.get(service.name)
+        for need in service.depends_on:
+            if fate is None or not need.restart or need.service not in fates:
+                continue
+            if fates[need.service].interrupts:
+                fate.follows = f"{need.service} restarts"
+
+
+def _removals(
+    draft: _Draft,
+    desired: Desired,
+    observed: Observed,
+    services: tuple[Service, ...],
+    fates: Mapping[str, _Fate],
+    images: Mapping[str, int],
+    *,
+    whole: bool,
+) -> dict[str, int]:
+    """Stop and remove what is replaced, scaled down or orphaned, dependents first.
+
+    Returns the last step for each container's name. What is replaced goes only once its new image is there,
+    so a build that fails leaves the old one running.
+    """
+    reasons: dict[str, tuple[str, int | None]] = {}
+    for service in services:
+        fate = fates[service.name]
+        for name, reason in fate.replace.items():
+            reasons[name] = (reason, images.get(service.image))
+        for container in fate.surplus:
+            reasons[container.name] = (f"scaled down to {service.replicas}", None)
+    restarts = {
+        container.name: fates[service.name].restart_reason(container.name)
+        for service in services
+        for container in observed.of_service(service.name)
+    }
+    known = {service.name for service in desired.services} | set(desired.inactive)
+    for container in observed.containers if whole else ():
+        if container.service not in known and not container.one_off:
+            reasons.setdefault(container.name, ("its service is no longer in compose.yaml", None))
+    stops: dict[str, int] = {}
+    for container in _dependents_first(observed.containers):
+        timeout = _timeout(desired, container)
+        waits = _after_dependents(container, observed, stops)
+        if container.name in reasons:
+            reason, image = reasons[container.name]
+            _remove(draft, container, timeout, reason, [*waits, image], stops)
+        elif restarts.get(container.name):
+            step = StopContainer(container.name, timeout, restarts[container.name])
+            stops[container.name] = draft.add(step, waits)
+    return stops
+
+
+def _remove(
+    draft: _Draft,
+    container: Container,
+    timeout: int,
+    reason: str,
+    after: Iterable[int | None],
+    stops: dict[str, int],
+) -> None:
+    waits = list(after)
+    if container.state in ("running", "paused", "restarting"):
+        waits = [draft.add(StopContainer(container.name, timeout, reason, Impact.RECREATE), waits)]
+    stops[container.name] = draft.add(RemoveContainer(container.name, reason), waits)
+
+
+def _dependents_first(containers: tuple[Container, ...]) -> tuple[Container, ...]:
+    """Order by the dependencies that the containers' labels carry: the plan may not know their services."""
+    left = sorted(containers, key=lambda item: item.name)
+    ordered: list[Container] = []
+    while left:
+        needed = {need for item in left for need in _needs(item)}
+        free = [item for item in left if item.service not in needed] or left
+        ordered += free
+        left = [item for item in left if item not in free]
+    return tuple(ordered)
+
+
+def _needs(container: Container) -> set[str]:
+    text = container.labels.get(names.DEPENDS_ON, "")
+    return {entry.split(":")[0] for entry in text.split(",") if entry} - {container.service}
+
+
+def _after_dependents(container: Container, observed: Observed, stops: Mapping[str, int]) -> list[int]:
+    return [
+        stops[other.name]
+        for other in observed.containers
+        if other.name in stops and other.name != container.name and container.service in _needs(other)
+    ]
+
+
+def _timeout(desired: Desired, container: Container) -> int:
+    known = {service.name: service.stop_timeout for service in desired.services}
+    configured = container.body.get("Config")
+    own = configured.get("StopTimeout") if isinstance(configured, Mapping) else None
+    return known.get(container.service, own if isinstance(own, int) else DEFAULT_STOP_TIMEOUT)
+
+
+def _stale_networks(desired: Desired, observed: Observed) -> dict[str, str]:
+    """Return the networks that exist but differ, with the reason; raise for what is not ours to change."""
+    stale = {}
+    for network in desired.networks:
+        found = observed.network(network.name)
+        if network.external:
+            if found is None:
+                raise ProjectError(
+                    f"networks.{network.key}: external network {network.name} does not exist.",
+                    f"Create it with `docker network create {network.name}`.",
+                )
+            continue
+        if found is None:
+            continue
+        if found.project != desired.project:
+            owner = f"project {found.project}" if found.project else "somebody else"
+            raise ProjectError(
+                f"networks.{network.key}: a network named {network.name} exists and belongs to {owner}.",
+                "Use it with `external: true`, or remove it with `docker network rm " + network.name + "`.",
+            )
+        reason = _network_difference(network, found.labels.get(names.DIGEST, ""), observed)
+        if reason:
+            stale[network.name] = reason
+    return stale
+
+
+def _network_difference(network: Network, label: str, observed: Observed) -> str:
+    if label:
+        return "" if label == network.digest else "configuration changed"
+    # Made by docker compose or run.sh: compare what can be seen.
+    found = observed.network(network.name)
+    assert found is not None
+    pairs = (
+        ("driver", network.driver or "bridge", found.driver),
+        ("internal", network.internal, found.internal),
+        ("attachable", network.attachable, found.attachable),
+        ("enable_ipv6", network.ipv6, found.ipv6),
+    )
+    return "; ".join(f"{word}: {then} → {now}" for word, now, then in pairs if now != then)
+
+
+def _used(services: Iterable[Service]) -> tuple[set[str], set[str]]:
+    items = list(services)
+    return (
+        {name for item in items for name in item.networks},
+        {name for item in items for name in item.volumes},
+    )
+
+
+def _networks(
+    draft: _Draft,
+    desired: Desired,
+    services: tuple[Service, ...],
+    observed: Observed,
+    stale: Mapping[str, str],
+    stops: Mapping[str, int],
+) -> dict[str, int]:
+    made = {}
+    used, _ = _used(services)
+    for network in desired.networks:
+        if network.external or network.name not in used:
+            continue
+        if network.name in stale:
+            reason = stale[network.name]
+            waits = [
+                stops.get(container.name)
+                for container in observed.containers
+                if network.name in container.networks
+            ]
+            gone = draft.add(RemoveNetwork(network.name, reason, Impact.RECREATE), waits)
+            made[network.name] = draft.add(CreateNetwork(network, reason), [gone])
+        elif observed.network(network.name) is None:
+            made[network.name] = draft.add(CreateNetwork(network, "not there yet"))
+    return made
+
+
+def _unused_networks(draft: _Draft, desired: Desired, observed: Observed, stops: Mapping[str, int]) -> None:
+    wanted = {network.name for network in desired.networks}
+    for network in observed.networks:
+        if network.project != desired.project or network.name in wanted:
+            continue
+        waits = [stops.get(item.name) for item in observed.containers if network.name in item.networks]
+        draft.add(RemoveNetwork(network.name, "no longer in compose.yaml", Impact.RECREATE), waits)
+
+
+def _volumes(
+    draft: _Draft, desired: Desired, services: tuple[Service, ...], observed: Observed
+) -> dict[str, int]:
+    made = {}
+    _, used = _used(services)
+    for volume in desired.volumes:
+        if volume.name not in used or observed.volume(volume.name):
+            continue
+        if volume.external:
+            raise ProjectError(
+                f"volumes.{volume.key}: external volume {volume.name} does not exist.",
+                f"Create it with `docker volume create {volume.name}`.",
+            )
+        made[volume.name] = draft.add(CreateVolume(volume, "not there yet"))
+    return made
+
+
+def _containers(
+    draft: _Draft,
+    desired: Desired,
+    services: tuple[Service, ...],
+    observed: Observed,
+    fates: Mapping[str, _Fate],
+    images: Mapping[str, int],
+    networks: Mapping[str, int],
+    volumes: Mapping[str, int],
+    stops: Mapping[str, int],
+) -> None:
+    moved = {name for name, fate in fates.items() if fate.moves}
+    running_shots = {
+        service.name
+        for service in services
+        if service.one_shot and any(c.state == "running" for c in observed.of_service(service.name))
+    }
+    # A dependency that stays as it is has to be proven as well, once, before what depends on it starts.
+    proven_first = {
+        need.service
+        for service in services
+        if service.name in moved
+        for need in service.depends_on
+        if need.condition != "service_started" and need.service in fates
+    }
+    proofs: dict[str, int] = {}
+    started: dict[str, list[int]] = {}
+    for service in services:
+        fate = fates[service.name]
+        waits: list[int] = []
+        for need in service.depends_on:
+            if need.condition == "service_started":
+                waits += started.get(need.service, [])
+            elif need.service in proofs:
+                waits.append(proofs[need.service])
+        starts: list[int] = []
+        numbers = {wish.container_name(desired, service, n): n for n in range(1, service.replicas + 1)}
+        for name, number in numbers.items():
+            new = number in fate.missing
+            if new or name in fate.replace:
+                reason = "not there yet" if new else fate.replace[name]
+                before = [
+                    images.get(service.image),
+                    stops.get(name),
+                    *(networks.get(item) for item in service.networks),
+                    *(volumes.get(item) for item in service.volumes),
+                ]
+                created = draft.add(CreateContainer(service, number, name, reason), before)
+                starts.append(draft.add(StartContainer(name, reason), [created, *waits]))
+            elif name in fate.start:
+                starts.append(draft.add(StartContainer(name, fate.start[name]), waits))
+            elif name in fate.unpause:
+                starts.append(draft.add(UnpauseContainer(name, fate.unpause[name]), waits))
+            elif reason := fate.restart_reason(name):
+                starts.append(draft.add(StartContainer(name, reason), [stops.get(name), *waits]))
+        started[service.name] = starts
+        if starts or service.name in proven_first | running_shots:
+            reason = "started" if starts else "what depends on it starts"
+            proofs[service.name] = draft.add(Prove(service, tuple(numbers), reason), starts)
+
+
+def _short(image_id: str) -> str:
+    return image_id.removeprefix("sha256:")[:12]
