@@ -39,7 +39,9 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   [ "$db" = postgres ] || createdb -h /var/run/postgresql -U "$user" --maintenance-db=postgres "$db"
   for f in /docker-entrypoint-initdb.d/*; do
     case $f in
-      *.sh) if [ -x "$f" ]; then "$f"; else . "$f"; fi ;;
+      *.sh)
+        # shellcheck source=/dev/null
+        if [ -x "$f" ]; then "$f"; else . "$f"; fi ;;
       *.sql) psql -h /var/run/postgresql -v ON_ERROR_STOP=1 --no-psqlrc -U "$user" -d "$db" -f "$f" ;;
     esac
   done
