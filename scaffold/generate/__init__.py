@@ -1,1 +1,1 @@
-"""Turn a template and answers into a project on disk. The only package that imports copier, and only when it renders."""
+"""Turn a template and answers into a project on disk. The only package that imports copier."""

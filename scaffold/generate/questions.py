@@ -1,0 +1,254 @@
+"""Read a template's questions and check given answers against them, before anything is rendered.
+
+Whatever needs Jinja (computed choices, validators, conditions) is left to copier, which checks it again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scaffold.errors import ScaffoldError, UsageError
+from scaffold.generate.sources import Template
+
+_TYPES = frozenset({"bool", "float", "int", "json", "str", "yaml", "path"})
+_YES = frozenset({"y", "yes", "t", "true", "on", "1"})
+_NO = frozenset({"n", "no", "f", "false", "off", "0"})
+_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of a template; `type` is empty and `choices` is () where only copier can tell."""
+
+    name: str
+    type: str
+    choices: tuple[object, ...] = ()
+    is_required: bool = False
+    is_list: bool = False
+
+
+@dataclass(frozen=True)
+class Given:
+    """An answer that the user gave, and where: `-d`, or the name of an answers file."""
+
+    key: str
+    value: object
+    origin: str
+
+    def __str__(self) -> str:
+        shown = self.value if isinstance(self.value, str) else yaml_text(self.value)
+        return f"-d {self.key}={shown}" if self.origin == "-d" else f"{self.origin}, {self.key}: {shown}"
+
+
+def yaml_text(value: object) -> str:
+    """A value as YAML writes it: true, 8000, null."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=1000)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+# ── the template's side ────────────────────────────────────────────────────────────────────────────────
+
+
+def read(template: Template) -> tuple[Question, ...]:
+    """The template's questions, in the order in which they are asked."""
+    return tuple(
+        _question(str(name), details if isinstance(details, dict) else {"default": details})
+        for name, details in _configuration(template).items()
+        if not str(name).startswith("_")
+    )
+
+
+def _configuration(template: Template) -> dict[Any, Any]:
+    files = [path for path in sorted(template.path.glob("copier.*")) if path.suffix in {".yml", ".yaml"}]
+    if len(files) != 1:
+        raise ScaffoldError(f'Template "{template.name}" has both a copier.yml and a copier.yaml: keep one.')
+    try:
+        documents = _documents(files[0])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ScaffoldError(f"{files[0]} cannot be read: {one_line(error)}") from error
+    merged: dict[Any, Any] = {}
+    for document in documents:
+        if not isinstance(document, dict):
+            raise ScaffoldError(f"{files[0]} is not a mapping of questions and settings.")
+        merged.update(document)
+    return merged
+
+
+def _documents(path: Path) -> list[Any]:
+    """All YAML documents of a file, with copier's `!include <glob>` followed."""
+
+    class Loader(_LOADER):  # type: ignore[misc]  # chosen at run time
+        pass
+
+    def include(loader: Any, node: Any) -> list[Any]:
+        found = sorted(path.parent.glob(str(loader.construct_scalar(node))))
+        return [document for file in found for document in _documents(file)]
+
+    Loader.add_constructor("!include", include)
+    with path.open("rb") as stream:
+        loaded = [document for document in yaml.load_all(stream, Loader) if document]
+    return [part for document in loaded for part in (document if isinstance(document, list) else [document])]
+
+
+def _question(name: str, details: Mapping[Any, Any]) -> Question:
+    default = details.get("default")
+    declared = details.get("type") or (type(default).__name__ if type(default).__name__ in _TYPES else "yaml")
+    return Question(
+        name=name,
+        type=declared if declared in _TYPES else "",
+        choices=_choices(details.get("choices")),
+        is_required="default" not in details and details.get("when", True) is True,
+        is_list=bool(details.get("multiselect")),
+    )
+
+
+def _choices(declared: object) -> tuple[object, ...]:
+    """The values that can be chosen, or () if there are none or some of them are computed."""
+    values: list[object] = []
+    items = list(declared.items()) if isinstance(declared, dict) else declared
+    for item in items if isinstance(items, list) else ():
+        value = item[1] if isinstance(item, (list, tuple)) and len(item) == 2 else item
+        if isinstance(value, dict):  # {value: …, validator: …}: copier decides whether it is open
+            return ()
+        if isinstance(value, str) and ("{{" in value or "{%" in value):
+            return ()
+        values.append(value)
+    return tuple(values)
+
+
+# ── the user's side ────────────────────────────────────────────────────────────────────────────────────
+
+
+def from_options(pairs: Iterable[str]) -> tuple[Given, ...]:
+    """Answers given as KEY=VALUE; a later one wins."""
+    given: dict[str, Given] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f'-d "{pair}" is not KEY=VALUE.', "For example: -d language=node")
+        given[key] = Given(key, value, "-d")
+    return tuple(given.values())
+
+
+def from_file(path: Path) -> tuple[Given, ...]:
+    """Answers from a YAML mapping. Keys such as `_commit`, copier's own notes, are passed over."""
+    try:
+        content = yaml.load(path.read_bytes(), _LOADER)  # noqa: S506 (a SafeLoader)
+    except FileNotFoundError as error:
+        raise UsageError(f"The answers file {path} does not exist.") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"The answers file {path} cannot be read: {reason}.") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"The answers file {path} is not YAML: {one_line(error)}") from error
+    if content is None:
+        return ()
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"The answers file {path} is not a mapping.", "Write one answer a line, such as: language: node"
+        )
+    return tuple(
+        Given(str(key), value, path.name) for key, value in content.items() if not str(key).startswith("_")
+    )
+
+
+def parse(given: Iterable[Given], questions: tuple[Question, ...], template: Template) -> dict[str, object]:
+    """The given answers as values of their questions' types; a wrong one is an error. Later ones win."""
+    known = {question.name: question for question in questions}
+    answers: dict[str, object] = {}
+    for answer in given:
+        question = known.get(answer.key)
+        if question is None:
+            raise UsageError(
+                f'{answer}: template "{template.name}" has no question "{answer.key}".',
+                _nearest(answer.key, known) or f"Its questions are: {', '.join(known)}.",
+            )
+        answers[answer.key] = _value(answer, question)
+    return answers
+
+
+def missing(questions: tuple[Question, ...], answers: Mapping[str, object]) -> UsageError | None:
+    """The error for questions that have no default and no answer, where nobody can be asked."""
+    names = [question.name for question in questions if question.is_required and question.name not in answers]
+    if not names:
+        return None
+    options = " ".join(f"-d {name}=VALUE" for name in names)
+    return UsageError(
+        f"No answer for {', '.join(names)}, which {'has' if len(names) == 1 else 'have'} no default.",
+        f"Add {options}, or put it into a file for --answers.",
+    )
+
+
+def _value(answer: Given, question: Question) -> object:
+    if question.is_list or question.type in {"", "json", "yaml"}:
+        return answer.value
+    if answer.value is None:
+        raise UsageError(f"{answer}: has no value.")
+    try:
+        value = _PARSERS[question.type](answer.value)
+    except ValueError as error:
+        raise UsageError(f"{answer}: {error}.") from error
+    if question.choices and value not in question.choices:
+        options = ", ".join(map(str, question.choices))
+        raise UsageError(f"{answer}: choose one of {options}.", _nearest(str(value), question.choices))
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text not in _YES | _NO:
+        raise ValueError("answer yes or no")
+    return text in _YES
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip()):
+        return int(value)
+    raise ValueError("not a whole number")
+
+
+def _number(value: object) -> float:
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    raise ValueError("not a number")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError("not a text; put it in quotes")
+
+
+_PARSERS: Mapping[str, Callable[[object], object]] = {
+    "bool": _boolean,
+    "float": _number,
+    "int": _integer,
+    "path": _text,
+    "str": _text,
+}
+
+
+def _nearest(word: str, words: Iterable[object]) -> str | None:
+    close = get_close_matches(word, [str(candidate) for candidate in words], n=1)
+    return f'Did you mean "{close[0]}"?' if close else None
+
+
+def one_line(error: Exception) -> str:
+    """An error's text, which may run over several lines, on one."""
+    return " ".join(str(error).split())

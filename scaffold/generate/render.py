@@ -1,0 +1,170 @@
+"""Ask a template's questions and render it, through copier, whose errors become ours here."""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scaffold.errors import Interrupted, ScaffoldError, UsageError
+from scaffold.generate import questions
+from scaffold.generate.sources import Template
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+NAME = "project_name"  # the question whose default is the name of the destination
+_SOURCE = re.compile(r"^_src_path:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)  # YAML folds a long value
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered template: the answers that shaped it, and its files as sorted relative paths."""
+
+    answers: Mapping[str, object]
+    files: tuple[str, ...]
+
+
+def ask(template: Template, folder: Path, given: Mapping[str, object]) -> dict[str, object]:
+    """All answers, `given` ones unasked, the others from the terminal. Writes nothing."""
+    return _copy(template, folder, given, interactive=True).answers
+
+
+def render(template: Template, folder: Path, given: Mapping[str, object]) -> Rendered:
+    """Write the project into `folder`, which is empty or missing; what has no answer gets its default."""
+    copied = _copy(template, folder, given, interactive=False)
+    _record_source(folder / copied.answers_file, template)
+    return Rendered(copied.answers, files(folder))
+
+
+def files(folder: Path) -> tuple[str, ...]:
+    """Every file below a folder, sorted."""
+    paths = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
+    return tuple(sorted(path.relative_to(folder).as_posix() for path in paths))
+
+
+@dataclass(frozen=True)
+class _Copied:
+    answers: dict[str, object]
+    answers_file: Path
+
+
+def _copy(template: Template, folder: Path, given: Mapping[str, object], *, interactive: bool) -> _Copied:
+    asked = questions.read(template)
+    names = {question.name for question in asked}
+    with warnings.catch_warnings(), _copier_errors(template, folder, given):
+        warnings.simplefilter("ignore")
+        import copier
+        from plumbum import local
+
+        # Without git in sight copier reads the folder as it stands. With it, copier asks git for every file
+        # written (`core.fileMode`), and renders the newest tag of a template that happens to be a repository.
+        with local.env(PATH=""):
+            worker = copier.run_copy(
+                str(template.path),
+                folder,
+                data=dict(given),
+                user_defaults={NAME: folder.name} if NAME in names else {},
+                defaults=not interactive,
+                # Asking is a run that may write nothing and has nothing to render.
+                pretend=interactive,
+                exclude=("*",) if interactive else (),
+                quiet=True,
+                settings=copier.Settings(),
+            )
+        hidden = worker.answers.hidden
+        combined = worker.answers.combined
+        answers_file = worker.answers_relpath
+    if stray := next((name for name in given if name in hidden), None):
+        raise UsageError(
+            f"{stray}={given[stray]} has no effect: with these answers {stray} is not asked.",
+            f"Leave {stray} out.",
+        )
+    return _Copied({name: combined[name] for name in combined if name in names - hidden}, answers_file)
+
+
+def _record_source(answers_file: Path, template: Template) -> None:
+    """Note where the project came from in a form that means the same on every machine."""
+    if not answers_file.is_file():
+        return
+    recorded = "".join(
+        f"{key}: {questions.yaml_text(value)}\n"
+        for key, value in (("_commit", template.version), ("_src_path", template.source))
+        if value is not None
+    )
+    text = answers_file.read_text(encoding="utf-8")
+    answers_file.write_text(_SOURCE.sub(lambda _: recorded, text, count=1), encoding="utf-8")
+
+
+# ── what copier raises ─────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _copier_errors(template: Template, folder: Path, given: Mapping[str, object]) -> Iterator[None]:
+    from copier import errors
+    from plumbum import ProcessExecutionError
+
+    try:
+        yield
+    except KeyboardInterrupt as error:  # CopierAnswersInterrupt is one too
+        raise Interrupted from error
+    except errors.InteractiveSessionError as error:  # end of input (Ctrl-D) at a question
+        raise Interrupted("No more input; nothing was written.") from error
+    except errors.UnsafeTemplateError as error:
+        raise ScaffoldError(
+            f'Template "{template.name}" wants to run programs of its own'
+            " (tasks, migrations or Jinja extensions), which scaffold does not allow."
+        ) from error
+    except ProcessExecutionError as error:
+        raise ScaffoldError(f'git failed for template "{template.name}": {_reason(error)}') from error
+    except OSError:
+        raise
+    except Exception as error:  # a template's expressions can raise anything
+        if question := _question_at(error.__traceback__):
+            raise _answer_error(error, question, folder, given) from error
+        raise ScaffoldError(
+            f'Template "{template.name}" cannot be rendered: {_reason(error)}' + _place(error, template.path)
+        ) from error
+
+
+def _answer_error(error: Exception, question: str, folder: Path, given: Mapping[str, object]) -> UsageError:
+    text = _reason(error)
+    for opening in (f"Validation error for question '{question}': ", f"Invalid choice for '{question}': "):
+        text = text.removeprefix(opening)
+    if question in given:
+        return UsageError(f"{question}={given[question]}: {text}")
+    if question == NAME:
+        return UsageError(
+            f'"{folder.name}" cannot be the name of a project: {text}',
+            f"Choose another folder, or give the project a name of its own: -d {NAME}=my-backend",
+        )
+    return UsageError(f"No valid answer for {question}: {text}", f"Give one with -d {question}=VALUE.")
+
+
+def _reason(error: Exception) -> str:
+    """Its text on one line; a Jinja error's `message` is its text without the excerpt of the source."""
+    message = getattr(error, "message", None)
+    return " ".join((message if isinstance(message, str) else str(error)).split())
+
+
+def _question_at(trace: TracebackType | None) -> str | None:
+    """The question that copier was busy with: the bare ValueError does not say, its frame does."""
+    found: str | None = None
+    for frame, _ in traceback.walk_tb(trace):
+        if frame.f_code.co_name == "_ask" and isinstance(frame.f_locals.get("var_name"), str):
+            found = frame.f_locals["var_name"]
+    return found
+
+
+def _place(error: Exception, root: Path) -> str:
+    """`(file, line)` of the template's own source, which Jinja puts into the traceback."""
+    frames = [
+        at for at in traceback.extract_tb(error.__traceback__) if Path(at.filename).is_relative_to(root)
+    ]
+    return f" ({Path(frames[-1].filename).relative_to(root)}, line {frames[-1].lineno})" if frames else ""
