@@ -3,8 +3,8 @@
 import { randomUUID } from "node:crypto";
 import { type Collection, MongoClient, MongoServerError } from "mongodb";
 import type { Item, ItemChanges, NewItem, Position } from "./items.ts";
+import { inTime } from "./wait.ts";
 
-const ANSWER_WITHIN_MS = 2_000;
 const AUTHENTICATION_FAILED = 18;
 
 type ItemDocument = { _id: string; name: string; description: string | null; created_at: Date };
@@ -25,9 +25,13 @@ export class Database {
     this.#items = this.#client.db(databaseName(databaseUrl)).collection("items");
   }
 
+  ping(): Promise<void> {
+    return inTime(this.#ready());
+  }
+
   /** The first answer also makes sure of the index that the list reads. */
-  async ping(): Promise<void> {
-    await this.#client.db("admin").command({ ping: 1 }, { timeoutMS: ANSWER_WITHIN_MS });
+  async #ready(): Promise<void> {
+    await this.#client.db("admin").command({ ping: 1 });
     if (this.#indexed) return;
     await this.#items.createIndex({ created_at: 1, _id: 1 });
     this.#indexed = true;

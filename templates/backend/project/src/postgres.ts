@@ -3,8 +3,7 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import type { Item, ItemChanges, NewItem, Position } from "./items.ts";
-
-const ANSWER_WITHIN_MS = 2_000;
+import { inTime } from "./wait.ts";
 
 /** invalid_authorization_specification, invalid_password, invalid_catalog_name */
 const REFUSALS: readonly unknown[] = ["28000", "28P01", "3D000"];
@@ -33,18 +32,8 @@ export class Database {
     this.#pool.on("error", () => {});
   }
 
-  async ping(): Promise<void> {
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(new Error(`No answer within ${ANSWER_WITHIN_MS} ms`)),
-      ANSWER_WITHIN_MS,
-    );
-    const query = { text: "SELECT 1", query_timeout: ANSWER_WITHIN_MS };
-    try {
-      await Promise.race([this.#pool.query(query), late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+  ping(): Promise<void> {
+    return inTime(this.#pool.query("SELECT 1"));
   }
 
   refuses(error: unknown): boolean {

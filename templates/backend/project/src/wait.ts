@@ -1,4 +1,4 @@
-/** Patience at start: a database that is still starting gets half a minute. */
+/** How long to wait for the database: half a minute at start, two seconds for one answer. */
 
 import { setTimeout } from "node:timers/promises";
 
@@ -6,6 +6,7 @@ type Reachable = { ping(): Promise<void>; refuses(error: unknown): boolean };
 type Log = { warn(message: string): void };
 
 const PATIENCE_MS = 30_000;
+const ANSWER_WITHIN_MS = 2_000;
 
 /** Ask until the database answers; give up at once when it refuses the credentials. */
 export async function waitUntilReady(
@@ -26,7 +27,20 @@ export async function waitUntilReady(
   }
 }
 
-function describe(error: unknown): string {
+/** Drivers wait much longer than a probe may: take the answer, or no answer, in time. */
+export async function inTime(answer: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  const late = setTimeout(ANSWER_WITHIN_MS, undefined, timer).then(() => {
+    throw new Error(`no answer within ${ANSWER_WITHIN_MS} ms`);
+  });
+  try {
+    await Promise.race([answer, late]);
+  } finally {
+    timer.abort();
+  }
+}
+
+export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // An error about several addresses has only a code.
   return error.message || String((error as NodeJS.ErrnoException).code);
