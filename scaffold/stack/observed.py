@@ -1,4 +1,4 @@
-"""What is on the engine for one project, as frozen values: made by engine.observe, read by plan and status."""
+"""What is on the engine for one project, as frozen values; engine.observe makes it, plan and status read it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,229 @@
+"""One checkout of a project: where it is, its .env (written once, mode 0600), its lock. No Docker."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import secrets
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scaffold.errors import Locked, ProjectError, ScaffoldError, UsageError
+from scaffold.stack import environment, names
+
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+_OVERRIDES = tuple(name.replace(".y", ".override.y") for name in COMPOSE_FILES)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A folder with a compose.yaml; `path` is real, so that two ways to one folder are one checkout."""
+
+    path: Path
+    config_files: tuple[Path, ...]
+
+    @property
+    def env_file(self) -> Path:
+        return self.path / ".env"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Return what .env says; empty when it is not there yet."""
+        try:
+            return environment.parse(self.env_file.read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ProjectError(f"{self.env_file} cannot be read: {_why(error)}.") from error
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """Return the profiles that are active without a flag, as Compose finds them."""
+        text = os.environ.get("COMPOSE_PROFILES") or self.variables.get("COMPOSE_PROFILES", "")
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def find(start: Path) -> Checkout:
+    """Return the checkout at `start` or around it. Raises UsageError when there is none."""
+    if not start.is_dir():
+        raise UsageError(f"{start} is not a folder.", "Give the path of a project.")
+    real = start.resolve()
+    for folder in (real, *real.parents):
+        files = _config_files(folder)
+        if files:
+            return Checkout(folder, files)
+    raise UsageError(
+        f"There is no project here: no compose.yaml in {real} or above it.",
+        "Make one with `scaffold new myapp`, or go to its folder.",
+    )
+
+
+def _config_files(folder: Path) -> tuple[Path, ...]:
+    named = os.environ.get("COMPOSE_FILE")
+    if named:
+        separator = os.environ.get("COMPOSE_PATH_SEPARATOR", os.pathsep)
+        return tuple(
+            (folder / name).resolve() for name in named.split(separator) if (folder / name).is_file()
+        )
+    main = next((folder / name for name in COMPOSE_FILES if (folder / name).is_file()), None)
+    if main is None:
+        return ()
+    override = next((folder / name for name in _OVERRIDES if (folder / name).is_file()), None)
+    return (main, override) if override else (main,)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the engine knows that a new .env has to fit."""
+
+    taken: frozenset[int] = frozenset()
+    """Host ports that containers ask for, the stopped ones included."""
+    own: frozenset[int] = frozenset()
+    """Those of them that belong to this checkout's own containers."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Values of an earlier .env that this checkout's containers still carry, passwords among them."""
+
+
+def write_env(checkout: Checkout, known: Callable[[str], Known]) -> None:
+    """Write .env from .env.example; `known` is asked with the name that the project gets."""
+    example = checkout.path / ".env.example"
+    try:
+        text = example.read_text()
+    except FileNotFoundError:
+        text = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{example} cannot be read: {_why(error)}.") from error
+    declared = environment.parse(text)
+    prefix = declared.get(environment.PROJECT_NAME) or checkout.path.name
+    project = f"{environment.slug(prefix)}-{names.checkout_hash(str(checkout.path))}"
+    with _registry() as reserved:
+        facts = known(project)
+        others = facts.taken - facts.own
+        others |= {port for port, owner in reserved.items() if owner != str(checkout.path)}
+        chosen: set[int] = set()
+
+        def port(wanted: int) -> int:
+            found = free_port(wanted, others | chosen, facts.own)
+            chosen.add(found)
+            return found
+
+        choices = environment.Choices(port=port, secret=lambda: secrets.token_hex(16))
+        filled = environment.fill(text, str(checkout.path), checkout.path.name, choices, facts.variables)
+        write_private(checkout.env_file, filled)
+        reserved.update(dict.fromkeys(chosen, str(checkout.path)))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600 in one step: it is there whole, or not at all."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ScaffoldError(f"{path} cannot be written: {_why(error)}.", "Nothing was changed.") from error
+
+
+def free_port(wanted: int, taken: Collection[int], own: Collection[int] = ()) -> int:
+    """Return the first port from `wanted` on that is nobody else's: neither taken nor listened on."""
+    for port in range(wanted, 65536):
+        if port not in taken and (port in own or is_free(port)):
+            return port
+    raise ScaffoldError(f"There is no free port from {wanted} on.")
+
+
+def is_free(port: int, address: str = "127.0.0.1") -> bool:
+    """Return whether a server could listen there now."""
+    with socket.socket() as probe:
+        # As the engine's proxy does it: a port in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address or "0.0.0.0", port))
+        except OSError:
+            return False
+        return True
+
+
+def state_folder() -> Path:
+    """Return the folder for locks and port reservations of this user, made when missing."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    folder = Path(base) / "scaffold"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScaffoldError(f"{folder} cannot be made: {_why(error)}.", "Set XDG_STATE_HOME.") from error
+    return folder
+
+
+@contextlib.contextmanager
+def _registry() -> Iterator[dict[int, str]]:
+    """Hold the user's table of reserved ports: two first runs at once must not choose the same one.
+
+    An entry counts as long as the checkout's .env still names the port.
+    """
+    file = state_folder() / "ports.json"
+    with (state_folder() / "ports.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        try:
+            saved = {int(port): str(owner) for port, owner in json.loads(file.read_text()).items()}
+        except (FileNotFoundError, ValueError, AttributeError):
+            saved = {}
+        table = {port: owner for port, owner in saved.items() if _names_port(Path(owner) / ".env", port)}
+        yield table
+        if table != saved:
+            write_private(file, json.dumps(table, indent=1))
+
+
+def _names_port(env_file: Path, port: int) -> bool:
+    try:
+        return str(port) in environment.parse(env_file.read_text()).values()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+@contextlib.contextmanager
+def lock(checkout: Checkout, command: str, *, wait: bool, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold the project while its state changes; the kernel drops the lock when its owner dies.
+
+    Raises Locked when somebody else holds it and `wait` is False; otherwise tells `waiting` who, once.
+    """
+    path = state_folder() / f"{names.checkout_hash(str(checkout.path))}.lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise ScaffoldError(f"{path} cannot be locked: {_why(error)}.") from error
+            file.seek(0)
+            holder = file.read().strip() or "another scaffold"
+            if not wait:
+                raise Locked(f"{checkout.path} is in use by {holder}.", "Wait for it, or stop it.") from error
+            waiting(holder)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        file.truncate()
+        since = time.strftime("%H:%M:%S")
+        file.write(f"`scaffold {command}` (pid {os.getpid()}, since {since})")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.seek(0)
+            file.truncate()
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,263 @@
+"""Commands that change what is on the engine: run, plan, stop, down, destroy."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scaffold import checkout as checkouts
+from scaffold import console, prompts, workflow
+from scaffold.cli import options
+from scaffold.errors import Interrupted, ScaffoldError, UsageError
+from scaffold.interrupt import Cancellation, on_signals
+from scaffold.stack import plan as planning
+from scaffold.stack.plan import Plan, Wishes
+
+Where = Annotated[
+    Path | None,
+    typer.Argument(metavar="[DIR]", help="The project's folder.", show_default="here, or the nearest one above"),
+]
+
+
+def run(
+    where: Where = None,
+    project: options.Project = options.HERE,
+    build: Annotated[bool, typer.Option("--build", help="Build images even when nothing changed.")] = False,
+    recreate: Annotated[
+        bool, typer.Option("--recreate", help="Replace every container even when nothing changed.")
+    ] = False,
+    attach: Annotated[
+        bool, typer.Option("--attach", "-a", help="Follow the logs; Ctrl-C then stops the project.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    profile: options.Profiles = None,
+    timeout: options.Timeout = 120.0,
+    no_wait: options.NoWait = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    as_json: options.Json = False,
+) -> None:
+    """Build and start the project with its database; return when it is proven healthy.
+
+    The first time it writes .env: names of this checkout's own, free ports, a generated password. Run again,
+    it changes only what differs. Data is never removed.
+
+    \b
+    Examples:
+      scaffold run
+      scaffold run --attach
+      scaffold run path/to/myapp --json
+    """
+    checkout = checkouts.find(place(where, project))
+    wishes = Wishes(build=build, recreate=recreate)
+    profiles = tuple(profile or ())
+    if dry_run:
+        with workflow.session(checkout, profiles=profiles) as session:
+            situation = workflow.examine(session, wishes)
+        console.plan(situation.plan, session.desired.project, as_json=as_json)
+        return
+    begun = time.monotonic()
+    with _working(checkout, "run", no_wait=no_wait) as cancellation:
+        with workflow.session(checkout, profiles=profiles, write_env=True) as session:
+            situation = workflow.examine(session, wishes)
+            _apply(session, situation, cancellation, timeout, quiet=quiet or as_json, verbose=verbose)
+            status = workflow.report(session)
+    if not attach or as_json:
+        console.started(status, changes=len(situation.plan.changes), seconds=time.monotonic() - begun, as_json=as_json, quiet=quiet)
+    if attach:
+        _attach(checkout, profiles)
+
+
+def plan(
+    where: Where = None,
+    project: options.Project = options.HERE,
+    profile: options.Profiles = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 2 when there is something to do.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show what `scaffold run` would do, step by step, and why.
+
+    \b
+    Examples:
+      scaffold plan
+      scaffold plan --exit-code --json
+    """
+    checkout = checkouts.find(place(where, project))
+    with workflow.session(checkout, profiles=tuple(profile or ())) as session:
+        situation = workflow.examine(session)
+    console.plan(situation.plan, session.desired.project, as_json=as_json)
+    if exit_code and situation.plan.changes:
+        raise typer.Exit(2)
+
+
+def stop(
+    where: Where = None,
+    project: options.Project = options.HERE,
+    no_wait: options.NoWait = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Stop the project's containers; they stay, and so does the data.
+
+    \b
+    Example:
+      scaffold stop
+    """
+    checkout = checkouts.find(place(where, project))
+    with _working(checkout, "stop", no_wait=no_wait) as cancellation, workflow.session(checkout) as session:
+        steps = planning.stop(session.desired, workflow.observe(session))
+        _teardown(session, steps, cancellation, quiet=quiet or as_json)
+    console.ended(
+        session.desired.project, steps, "Stopped. `scaffold run` starts it again.", as_json=as_json, quiet=quiet
+    )
+
+
+def down(
+    where: Where = None,
+    project: options.Project = options.HERE,
+    no_wait: options.NoWait = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Remove the project's containers and networks; the data stays.
+
+    \b
+    Example:
+      scaffold down
+    """
+    checkout = checkouts.find(place(where, project))
+    with _working(checkout, "down", no_wait=no_wait) as cancellation, workflow.session(checkout) as session:
+        observed = workflow.observe(session)
+        steps = planning.teardown(session.desired, observed, "down")
+        _teardown(session, steps, cancellation, quiet=quiet or as_json)
+    kept = [volume.name for volume in observed.volumes if volume.project == session.desired.project]
+    stays = f"The data stays in volume {', '.join(kept)}." if kept else "There was no data."
+    console.ended(session.desired.project, steps, f"Removed. {stays}", as_json=as_json, quiet=quiet)
+
+
+def destroy(
+    where: Where = None,
+    project: options.Project = options.HERE,
+    yes_delete_data: Annotated[
+        str | None,
+        typer.Option(
+            "--yes-delete-data", metavar="NAME", help="Consent without a prompt: the project's full name."
+        ),
+    ] = None,
+    no_wait: options.NoWait = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Remove everything of the project from the engine, its DATA and images included.
+
+    Asks for the project's name. The folder, .env included, stays as it is.
+
+    \b
+    Examples:
+      scaffold destroy
+      scaffold destroy --yes-delete-data myapp-1a2b3c4d
+    """
+    checkout = checkouts.find(place(where, project))
+    with _working(checkout, "destroy", no_wait=no_wait) as cancellation, workflow.session(checkout) as session:
+        steps = workflow.destruction(session)
+        if steps.changes:
+            _consent(session.desired.project, steps, yes_delete_data)
+        _teardown(session, steps, cancellation, quiet=quiet or as_json)
+    console.ended(
+        session.desired.project, steps, "Nothing of it is left on the engine.", as_json=as_json, quiet=quiet
+    )
+
+
+def _consent(project: str, steps: Plan, named: str | None) -> None:
+    if named is not None:
+        if named != project:
+            raise UsageError(f'"{named}" is not this project\'s name: nothing was removed.', f"Its name is {project}.")
+        return
+    console.plan(steps, project, as_json=False, to_stderr=True)
+    prompts.confirm_name(
+        project,
+        f"This deletes data for good. Type {project} to go on:",
+        option=f"--yes-delete-data {project}",
+    )
+
+
+def place(where: Path | None, project: Path) -> Path:
+    """Return the folder given, whichever way; raise UsageError when both are."""
+    if where is not None and project != options.HERE:
+        raise UsageError("The project's folder is given twice: as an argument and with -C.")
+    return where or project
+
+
+@contextlib.contextmanager
+def _working(checkout: checkouts.Checkout, command: str, *, no_wait: bool) -> Iterator[Cancellation]:
+    """Hold the project's lock, and turn Ctrl-C into a polite end."""
+    cancellation = Cancellation()
+    with (
+        checkouts.lock(checkout, command, wait=not no_wait, waiting=lambda holder: console.note(f"Waiting for {holder} …")),
+        on_signals(cancellation, lambda: console.note("Stopping: finishing what was begun. Ctrl-C again ends at once.")),
+    ):
+        yield cancellation
+        if cancellation.requested:
+            raise Interrupted
+
+
+def _apply(
+    session: workflow.Session,
+    situation: workflow.Situation,
+    cancellation: Cancellation,
+    timeout: float,
+    *,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    try:
+        with console.progress(situation.plan, quiet=quiet, verbose=verbose) as report:
+            workflow.apply(session, situation, report, cancellation, timeout)
+            workflow.verify(session, situation, report, cancellation, timeout)
+    except Interrupted as error:
+        raise Interrupted(*workflow.whats_there(session)) from error
+
+
+def _teardown(session: workflow.Session, steps: Plan, cancellation: Cancellation, *, quiet: bool) -> None:
+    situation = workflow.Situation(session.desired, workflow.EMPTY, steps)
+    _apply_teardown(session, situation, cancellation, quiet=quiet)
+
+
+def _apply_teardown(
+    session: workflow.Session, situation: workflow.Situation, cancellation: Cancellation, *, quiet: bool
+) -> None:
+    try:
+        with console.progress(situation.plan, quiet=quiet, verbose=False) as report:
+            workflow.apply(session, situation, report, cancellation, 60.0)
+    except Interrupted as error:
+        raise Interrupted(*workflow.whats_there(session)) from error
+
+
+def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
+    """Follow the logs until Ctrl-C, then stop the project; end also when everything has ended by itself."""
+    from scaffold.engine import logs
+
+    interrupted = threading.Event()
+    cancellation = Cancellation()
+    with workflow.session(checkout, profiles=profiles) as session:
+        console.note("Following the logs. Ctrl-C stops the project.")
+        with (
+            on_signals(cancellation, lambda: console.note("Stopping …")),
+            cancellation.wakes(interrupted.set),
+        ):
+            pairs = workflow.log_sources(session, None)
+            logs.show(session.engine, pairs, console.log_writer(pairs), follow=True, tail_lines=20, stop=interrupted)
+            if cancellation.requested:
+                steps = planning.stop(session.desired, workflow.observe(session))
+                _teardown(session, steps, Cancellation(), quiet=False)
+    if cancellation.requested:
+        raise Interrupted("Stopped.", "`scaffold run` starts it again.")
+    raise ScaffoldError("Every container has ended.", "See `scaffold status`.")

@@ -1,0 +1,79 @@
+"""Commands that put a person inside a container: shell, exec, db. The docker command holds the terminal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from scaffold import checkout as checkouts
+from scaffold import workflow
+from scaffold.cli import options
+from scaffold.errors import ProjectError
+
+Arguments = Annotated[list[str] | None, typer.Argument(metavar="[ARGS]...", help="Passed on as they are.")]
+
+
+def shell(
+    service: Annotated[str, typer.Argument(metavar="[SERVICE]", help="Where.")] = "app",
+    project: options.Project = options.HERE,
+) -> None:
+    """Open a shell inside a running container: bash where it has one, otherwise sh.
+
+    Its exit code is the command's.
+
+    \b
+    Examples:
+      scaffold shell
+      scaffold shell db
+    """
+    from scaffold.engine import inside
+
+    with workflow.session(checkouts.find(project)) as session:
+        container = workflow.running(session, service)
+    raise typer.Exit(inside.interactive(container, inside.SHELL))
+
+
+def execute(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Where.")],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND [ARGS]...", help="What to run.")],
+    project: options.Project = options.HERE,
+) -> None:
+    """Run one command inside a running container, and pass on its exit code.
+
+    \b
+    Examples:
+      scaffold exec app env
+      scaffold exec db df -h
+    """
+    from scaffold.engine import inside
+
+    with workflow.session(checkouts.find(project)) as session:
+        container = workflow.running(session, service)
+    raise typer.Exit(inside.interactive(container, command))
+
+
+def db(
+    arguments: Arguments = None,
+    project: options.Project = options.HERE,
+) -> None:
+    """Open the database's own client (psql or mongosh), already logged in.
+
+    \b
+    Examples:
+      scaffold db
+      scaffold db -- -c 'select count(*) from items'
+      scaffold db < script.sql
+    """
+    from scaffold.data import database as databases
+    from scaffold.engine import inside
+
+    with workflow.session(checkouts.find(project)) as session:
+        found = next(filter(None, map(databases.database_of, session.desired.services)), None)
+        if found is None:
+            raise ProjectError(
+                "This project has no database container.",
+                "An external database is reached with its own client and the DATABASE_URL in .env.",
+            )
+        container = workflow.running(session, found.service)
+    raise typer.Exit(inside.interactive(container, (*databases.client_command(found), *(arguments or ()))))

@@ -1,0 +1,75 @@
+"""Commands that only look: status and logs."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated
+
+import typer
+
+from scaffold import checkout as checkouts
+from scaffold import console, workflow
+from scaffold.cli import options
+from scaffold.cli.change import Where, place
+from scaffold.errors import Interrupted
+from scaffold.interrupt import Cancellation, on_signals
+
+
+def status(
+    where: Where = None,
+    project: options.Project = options.HERE,
+    as_json: options.Json = False,
+) -> None:
+    """Show the project's services, URL, network, volumes, and whether it is up to date.
+
+    \b
+    Examples:
+      scaffold status
+      scaffold status --json
+    """
+    checkout = checkouts.find(place(where, project))
+    with workflow.session(checkout) as session:
+        found = workflow.report(session, sizes=True)
+    console.status(found, as_json=as_json)
+
+
+def logs(
+    service: Annotated[
+        str | None, typer.Argument(metavar="[SERVICE]", help="One service.", show_default="all")
+    ] = None,
+    project: options.Project = options.HERE,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    tail: Annotated[
+        int | None, typer.Option("-n", "--tail", metavar="LINES", min=0, help="The last lines only.")
+    ] = None,
+    timestamps: Annotated[bool, typer.Option("-t", "--timestamps", help="Show when each line came.")] = False,
+) -> None:
+    """Show what the containers print.
+
+    \b
+    Examples:
+      scaffold logs
+      scaffold logs -f app
+      scaffold logs db --tail 50
+    """
+    from scaffold.engine import logs as reader
+
+    checkout = checkouts.find(project)
+    ended = threading.Event()
+    cancellation = Cancellation()
+    with workflow.session(checkout) as session:
+        sources = workflow.log_sources(session, service)
+        with on_signals(cancellation, lambda: None), cancellation.wakes(ended.set):
+            reader.show(
+                session.engine,
+                sources,
+                console.log_writer(sources),
+                follow=follow,
+                tail_lines="all" if tail is None else tail,
+                timestamps=timestamps,
+                stop=ended,
+            )
+    if cancellation.requested:
+        raise Interrupted("")
+
+

@@ -1,0 +1,142 @@
+"""`scaffold new`: create a project from a template."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scaffold import console, prompts
+from scaffold.errors import UsageError
+
+if TYPE_CHECKING:
+    from scaffold.generate.destination import Destination
+    from scaffold.generate.project import Project
+    from scaffold.generate.sources import Template
+
+
+def new(
+    dest: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DEST", help="Folder to create. Its name is the default project name.", show_default=False
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-d", "--data", metavar="KEY=VALUE", help="Answer a question of the template. Repeatable."
+        ),
+    ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option("--answers", metavar="FILE", help="Take answers from a YAML file. -d wins over it."),
+    ] = None,
+    defaults: Annotated[
+        bool, typer.Option("--defaults", help="Ask nothing: every question left gets its default.")
+    ] = False,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template", metavar="NAME|PATH", help="A bundled template, or the folder of another one."
+        ),
+    ] = None,
+    pretend: Annotated[
+        bool, typer.Option("--pretend", help="Show the files that would be written, and write nothing.")
+    ] = False,
+    no_git: Annotated[bool, typer.Option("--no-git", help="Make no git repository.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
+) -> None:
+    """Create a project from a template.
+
+    On a terminal the template asks its questions: arrow keys choose, Enter accepts, Ctrl-C leaves no trace.
+    In scripts, answer with -d or --answers; what has no answer gets its default.
+
+    \b
+    Questions of the backend template:
+      project_name       name of DEST
+      description        one line
+      language           python, node
+      database           postgres, mongo, none
+      database_location  container, external (a managed service, reached by its URL)
+      database_version   18, 17, 16, 15 (postgres); 8, 7 (mongo)
+      app_port           8000
+      devcontainer       yes, no
+      github_actions     yes, no
+
+    \b
+    Examples:
+      scaffold new myapp
+      scaffold new myapp --defaults
+      scaffold new myapp -d language=node -d database=mongo --defaults
+      scaffold new myapp --answers team.yaml --pretend
+    """
+    from scaffold.generate import destination, project, questions, render
+
+    source = _template(template)
+    place = destination.check(_asked_destination() if dest is None else dest)
+    asked = questions.read(source)
+    typed = (*(questions.from_file(answers) if answers else ()), *questions.from_options(data or ()))
+    given = questions.parse(typed, asked, source)
+    if not defaults and prompts.has_terminal():
+        with prompts.session():
+            given = render.ask(source, place.path, given)
+    elif lacking := questions.missing(asked, given):
+        raise lacking
+    if pretend:
+        made = project.preview(source, place, given)
+    else:
+        made = project.create(source, place, given, git=not no_git)
+    console.show(_document(made), text=_summary(made), as_json=as_json)
+
+
+def _template(reference: str | None) -> Template:
+    from scaffold.generate import sources
+
+    names = [template.name for template in sources.bundled()]
+    if reference is None and len(names) > 1 and prompts.has_terminal():
+        reference = prompts.choose("Template", names, default=sources.DEFAULT, option="--template NAME")
+    return sources.find(reference or sources.DEFAULT)
+
+
+def _asked_destination() -> str:
+    if not prompts.has_terminal():
+        raise UsageError("The destination is missing.", "Name the folder to create: scaffold new myapp")
+    return prompts.text("Folder to create:", default="my-backend")
+
+
+def _document(made: Project) -> Mapping[str, object]:
+    return {
+        "path": str(made.destination.path),
+        "template": {
+            "name": made.template.name,
+            "source": made.template.source,
+            "version": made.template.version,
+        },
+        "answers": dict(made.rendered.answers),
+        "files": list(made.rendered.files),
+        "written": made.written,
+        "git": {"state": made.repository.state, "note": made.repository.note},
+        "next": list(_next(made.destination)),
+    }
+
+
+def _summary(made: Project) -> str:
+    count = len(made.rendered.files)
+    if not made.written:
+        from scaffold.generate import tree
+
+        drawing = tree.draw(made.destination.given, made.rendered.files)
+        return f"{drawing}\n\n{count} files would be written. Without --pretend they are."
+    lines = [f"Created {made.destination.given} from the {made.template.name} template: {count} files"]
+    lines[0] += ", first commit made." if made.repository.state == "committed" else "."
+    if made.repository.note:
+        lines.append(f"Note: {made.repository.note}")
+    return "\n".join((*lines, "", "Next:", *(f"  {command}" for command in _next(made.destination))))
+
+
+def _next(place: Destination) -> tuple[str, ...]:
+    return (f"cd {shlex.quote(place.given)}", "scaffold run")

@@ -1,0 +1,35 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Project = Annotated[
+    Path,
+    typer.Option(
+        "-C",
+        "--project",
+        metavar="DIR",
+        help="The project's folder.",
+        show_default="here, or the nearest one above",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Profiles = Annotated[
+    list[str] | None,
+    typer.Option("--profile", metavar="NAME", help="Activate a profile of compose.yaml. Repeatable."),
+]
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long each service may take to be ready."),
+]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Give up at once when another scaffold works on this project.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show all build output.")]
+
+HERE = Path()

@@ -1,0 +1,269 @@
+"""Walk the steps of a plan: one engine call each, side by side where the plan allows. Decides nothing."""
+
+from __future__ import annotations
+
+import io
+import queue
+import tarfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from scaffold.engine import build as images
+from scaffold.engine.client import Engine, engine_errors
+from scaffold.errors import EngineError, Interrupted, ScaffoldError
+from scaffold.stack import names
+from scaffold.stack.desired import Desired, Service, container_request
+from scaffold.stack.plan import Plan
+from scaffold.stack.progress import Failed, Finished, Output, Report, Started
+from scaffold.stack.steps import (
+    BuildImage,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    Prove,
+    PullImage,
+    RemoveContainer,
+    RemoveImage,
+    RemoveNetwork,
+    RemoveVolume,
+    StartContainer,
+    Step,
+    StopContainer,
+    UnpauseContainer,
+    words,
+)
+
+Prover = Callable[[Prove], str]
+"""Wait until a service is ready; returns how it was proven, raises NotReady or DataRefused."""
+
+WORKERS = 16
+"""Steps wait for the engine, not for this process."""
+
+
+@dataclass
+class Applied:
+    """How an apply went: seconds by step index, for `--timings`."""
+
+    spans: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+
+def apply(
+    plan: Plan,
+    desired: Desired,
+    engine: Engine,
+    report: Report,
+    prove: Prover,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Applied:
+    """Do every step of the plan, each once those that it waits for are done.
+
+    After the first failure nothing new is begun; what is under way is finished, and the error is raised.
+    The same holds once `cancelled` says so: then Interrupted is raised.
+    """
+    done: queue.SimpleQueue[tuple[int, ScaffoldError | None]] = queue.SimpleQueue()
+    waiting = {index: set(item.after) for index, item in enumerate(plan.steps)}
+    applied = Applied()
+    origin = time.monotonic()
+
+    def work(index: int, step: Step) -> None:
+        begun = time.monotonic()
+        report(Started(index, step))
+        error: ScaffoldError | None = None
+        detail = ""
+        try:
+            detail = _do(step, index, desired, engine, report, prove)
+        except ScaffoldError as raised:
+            error = raised
+        except BaseException as raised:  # noqa: BLE001 - a thread's error must reach the person
+            error = EngineError(f"{' '.join(words(step))}: {type(raised).__name__}: {raised}")
+            error.__cause__ = raised
+        seconds = time.monotonic() - begun
+        applied.spans[index] = (begun - origin, seconds)
+        report(Failed(index, step, seconds, error) if error else Finished(index, step, seconds, detail))
+        done.put((index, error))
+
+    first_error: ScaffoldError | None = None
+    running = 0
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="step") as pool:
+        while True:
+            if first_error is None and not cancelled():
+                for index in [index for index, needs in waiting.items() if not needs]:
+                    del waiting[index]
+                    running += 1
+                    pool.submit(work, index, plan.steps[index].step)
+            if not running:
+                break
+            index, error = done.get()
+            running -= 1
+            first_error = first_error or error
+            for needs in waiting.values():
+                needs.discard(index)
+    if first_error:
+        raise first_error
+    if waiting:
+        raise Interrupted
+    return applied
+
+
+def _do(step: Step, index: int, desired: Desired, engine: Engine, report: Report, prove: Prover) -> str:
+    """Do one step; return a word on how it went. Safe to repeat: what is done already counts as done."""
+    with engine_errors(" ".join(words(step))):
+        match step:
+            case PullImage():
+                _pull(step, index, engine, report)
+            case BuildImage(service=service):
+                _build(service, desired, lambda line: report(Output(index, step, line)))
+            case CreateNetwork():
+                _create_network(step, desired, engine)
+            case RemoveNetwork(name=name):
+                _gone(lambda: engine.api.remove_network(name))
+            case CreateVolume():
+                _create_volume(step, desired, engine)
+            case RemoveVolume(name=name):
+                _gone(lambda: engine.api.remove_volume(name))
+            case RemoveImage(reference=reference):
+                _gone(lambda: engine.api.remove_image(reference))
+            case CreateContainer():
+                _create_container(step, desired, engine)
+            case StartContainer(name=name):
+                engine.api.start(name)
+            case UnpauseContainer(name=name):
+                engine.api.unpause(name)
+            case StopContainer(name=name, timeout=timeout):
+                _stop(name, timeout, engine)
+            case RemoveContainer(name=name):
+                # Anonymous volumes stay: whether they hold somebody's data cannot be known.
+                _gone(lambda: engine.api.remove_container(name, v=False, force=False))
+            case Prove():
+                return prove(step)
+    return ""
+
+
+def _gone(remove: Callable[[], object]) -> None:
+    from docker.errors import NotFound
+
+    try:
+        remove()
+    except NotFound:
+        return
+
+
+def _stop(name: str, timeout: int, engine: Engine) -> None:
+    """Stop within the service's own grace period; the HTTP call may take as long as that."""
+    from docker.errors import NotFound
+
+    client = engine.api
+    usual, client.timeout = client.timeout, timeout + 60
+    try:
+        client.stop(name, timeout=timeout)
+    except NotFound:
+        return
+    finally:
+        client.timeout = usual
+
+
+def _create_network(step: CreateNetwork, desired: Desired, engine: Engine) -> None:
+    import json
+
+    network = step.network
+    labels = dict(network.labels) | {
+        names.PROJECT: desired.project,
+        names.NETWORK: network.key,
+        names.DIGEST: network.digest,
+        names.PATH: desired.path,
+    }
+    engine.api.create_network(
+        network.name,
+        driver=network.driver or "bridge",
+        options=dict(network.options) or None,
+        ipam=_ipam(json.loads(network.ipam)) if network.ipam else None,
+        internal=network.internal,
+        attachable=network.attachable or None,
+        enable_ipv6=network.ipv6,
+        labels=labels,
+    )
+
+
+def _ipam(section: Mapping[str, object]) -> dict[str, object]:
+    """Return Compose's ipam section in the engine's words."""
+    words_of = {
+        "subnet": "Subnet",
+        "gateway": "Gateway",
+        "ip_range": "IPRange",
+        "aux_addresses": "AuxiliaryAddresses",
+    }
+    pools = section.get("config")
+    return {
+        "Driver": section.get("driver") or "default",
+        "Config": [
+            {words_of[key]: value for key, value in pool.items() if key in words_of}
+            for pool in (pools if isinstance(pools, list) else ())
+        ],
+        "Options": section.get("options") or {},
+    }
+
+
+def _create_volume(step: CreateVolume, desired: Desired, engine: Engine) -> None:
+    volume = step.volume
+    labels = dict(volume.labels) | {
+        names.PROJECT: desired.project,
+        names.VOLUME: volume.key,
+        names.PATH: desired.path,
+    }
+    engine.api.create_volume(volume.name, volume.driver, dict(volume.options) or None, labels)
+
+
+def _create_container(step: CreateContainer, desired: Desired, engine: Engine) -> None:
+    request = container_request(desired, step.service, step.number)
+    made = engine.api.create_container_from_config(request, step.name, step.service.platform)
+    if step.service.files:
+        engine.api.put_archive(made["Id"], "/", _archive(step.service))
+
+
+def _archive(service: Service) -> bytes:
+    """Return a tar of the inline secrets and configs, as Compose copies them in."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for file in service.files:
+            content = file.content.encode()
+            entry = tarfile.TarInfo(file.path.lstrip("/"))
+            entry.size, entry.mode, entry.uid, entry.gid = len(content), file.mode, file.uid, file.gid
+            entry.mtime = int(time.time())
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _build(service: Service, desired: Desired, say: Callable[[str], None]) -> None:
+    assert service.build is not None
+
+    def show(event: images.BuildEvent) -> None:
+        match event:
+            case images.StepStarted(name=name):
+                say(name)
+            case images.StepOutput(line=line):
+                say(line)
+            case _:
+                pass
+
+    images.build(service.image, service.build, show)
+
+
+def _pull(step: PullImage, index: int, engine: Engine, report: Report) -> None:
+    """Pull with progress; the engine reports errors inside the stream."""
+    from docker.errors import APIError, NotFound
+
+    hint = "Check the name, your network, and `docker login` for a private registry."
+    try:
+        # A reference with a tag and a digest must go in whole; the SDK splits at the last colon itself.
+        stream = engine.api.pull(step.reference, stream=True, decode=True, platform=step.platform)
+        for event in stream:
+            if "error" in event:
+                raise EngineError(f"Image {step.reference} cannot be pulled: {event['error']}.", hint)
+            status = event.get("status", "")
+            if status and "progressDetail" not in event:
+                report(Output(index, step, status))
+    except (NotFound, APIError) as error:
+        raise EngineError(f"Image {step.reference} cannot be pulled: {error.explanation}.", hint) from error

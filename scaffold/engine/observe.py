@@ -1,0 +1,181 @@
+"""Read what the engine has for one project; changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from scaffold.engine import context
+from scaffold.engine.client import Engine, engine_errors
+from scaffold.stack import names
+from scaffold.stack.desired import Desired
+from scaffold.stack.observed import Container, Image, Network, Observed, Volume
+
+
+def observe(engine: Engine, desired: Desired) -> Observed:
+    """Return the project's containers, networks, volumes and images, and the external ones it uses."""
+    with engine_errors("reading the state"):
+        return Observed(
+            containers=containers(engine, desired.project),
+            networks=networks(engine, desired.project, [item.name for item in desired.networks]),
+            volumes=volumes(engine, desired.project, [item.name for item in desired.volumes]),
+            images=images(engine, {service.image for service in desired.services}),
+        )
+
+
+def containers(engine: Engine, project: str) -> tuple[Container, ...]:
+    """Return the project's containers by name; one that vanishes meanwhile is left out."""
+    label = f"{names.PROJECT}={project}"
+    found = engine.api.containers(all=True, filters={"label": label})
+    return tuple(sorted(_inspected(engine, [item["Id"] for item in found]), key=lambda item: item.name))
+
+
+def _inspected(engine: Engine, ids: Sequence[str]) -> list[Container]:
+    from docker.errors import NotFound
+
+    def one(container_id: str) -> Container | None:
+        try:
+            return container(engine.api.inspect_container(container_id))
+        except NotFound:
+            return None
+
+    if len(ids) < 8:
+        made = [one(item) for item in ids]
+    else:
+        with ThreadPoolExecutor(4) as pool:
+            made = list(pool.map(one, ids))
+    return [item for item in made if item]
+
+
+def container(document: Mapping[str, Any]) -> Container:
+    """Return the engine's inspect document as our value."""
+    state, config = document["State"], document["Config"]
+    attached = document["NetworkSettings"].get("Networks") or {}
+    bindings = document["NetworkSettings"].get("Ports") or {}
+    return Container(
+        id=document["Id"],
+        name=document["Name"].lstrip("/"),
+        state=state["Status"],
+        image=config["Image"],
+        image_id=document["Image"],
+        labels=config.get("Labels") or {},
+        created=moment(document["Created"]),
+        exit_code=state.get("ExitCode", 0),
+        health=(state.get("Health") or {}).get("Status", "").replace("none", ""),
+        started=None if state["StartedAt"].startswith("0001") else moment(state["StartedAt"]),
+        networks=tuple(sorted(attached)),
+        network_ids=tuple(sorted(item["NetworkID"] for item in attached.values() if item.get("NetworkID"))),
+        address=next(
+            (item["IPAddress"] for _, item in sorted(attached.items()) if item.get("IPAddress")), ""
+        ),
+        ports=tuple(
+            sorted(
+                {
+                    (target, item["HostIp"], int(item["HostPort"]))
+                    for target, published in bindings.items()
+                    for item in published or ()
+                }
+            )
+        ),
+        volumes=tuple(item["Name"] for item in document.get("Mounts") or () if item["Type"] == "volume"),
+        restarts=document.get("RestartCount", 0),
+        body=document,
+    )
+
+
+def networks(engine: Engine, project: str, also: Iterable[str] = ()) -> tuple[Network, ...]:
+    """Return the networks with the project's label, and those with the other names given."""
+    wanted = set(also)
+    found = [
+        Network(
+            name=item["Name"],
+            id=item["Id"],
+            labels=item.get("Labels") or {},
+            driver=item.get("Driver", ""),
+            options=tuple(sorted((item.get("Options") or {}).items())),
+            internal=item.get("Internal", False),
+            attachable=item.get("Attachable", False),
+            ipv6=item.get("EnableIPv6", False),
+        )
+        for item in engine.api.networks()
+        if item["Name"] in wanted or (item.get("Labels") or {}).get(names.PROJECT) == project
+    ]
+    return tuple(sorted(found, key=lambda item: (item.name, item.id)))
+
+
+def volumes(engine: Engine, project: str, also: Iterable[str] = ()) -> tuple[Volume, ...]:
+    """Return the volumes with the project's label, and those with the other names given."""
+    wanted = set(also)
+    found = [
+        Volume(
+            name=item["Name"],
+            created=moment(item["CreatedAt"]),
+            labels=item.get("Labels") or {},
+            driver=item.get("Driver", ""),
+            options=tuple(sorted((item.get("Options") or {}).items())),
+        )
+        for item in engine.api.volumes().get("Volumes") or ()
+        if item["Name"] in wanted or (item.get("Labels") or {}).get(names.PROJECT) == project
+    ]
+    return tuple(sorted(found, key=lambda item: item.name))
+
+
+def images(engine: Engine, references: Iterable[str]) -> dict[str, Image]:
+    """Return the images that are on the engine, by the reference they were asked with."""
+    from docker.errors import APIError, NotFound
+
+    found = {}
+    for reference in sorted(references):
+        with contextlib.suppress(NotFound):
+            try:
+                document = engine.api.inspect_image(reference)
+            except APIError as error:
+                if error.status_code == 400:  # not a valid reference: the pull says so with more words
+                    continue
+                raise
+            config = document.get("Config") or {}
+            labels = config.get("Labels") or {}
+            found[reference] = Image(
+                reference=reference,
+                id=document["Id"],
+                labels=labels,
+                created=moment(document.get("Created") or "1970-01-01T00:00:00Z"),
+                size=document.get("Size", 0),
+                environment=tuple(config.get("Env") or ()),
+                context=context.manifest(labels[names.CONTEXT]) if names.CONTEXT in labels else {},
+            )
+    return found
+
+
+def image_id(engine: Engine, reference: str) -> str | None:
+    """Return the id of a local image, None when it is not here."""
+    found = images(engine, [reference]).get(reference)
+    return found.id if found else None
+
+
+def volume_sizes(engine: Engine, wanted: Iterable[str]) -> dict[str, int]:
+    """Return bytes by volume; the engine walks the files, so this takes as long as the data is large."""
+    keep = set(wanted)
+    with engine_errors("measuring volumes"):
+        # The SDK has no `type` argument; without it the engine measures images and caches as well.
+        response = engine.api.get(
+            f"{engine.api.base_url}/v{engine.api.api_version}/system/df", params={"type": "volume"}
+        )
+        response.raise_for_status()
+        usage = response.json().get("Volumes") or ()
+    return {
+        item["Name"]: item["UsageData"]["Size"]
+        for item in usage
+        if item["Name"] in keep and item.get("UsageData")
+    }
+
+
+def moment(text: str) -> datetime:
+    """Return the engine's RFC 3339 time (nanoseconds or whole seconds) as a datetime in UTC."""
+    # datetime takes six digits at the most
+    trimmed = re.sub(r"(\.\d{6})\d+", r"\1", text)
+    return datetime.fromisoformat(trimmed).astimezone(UTC)

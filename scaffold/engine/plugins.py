@@ -1,0 +1,45 @@
+"""Find the docker command's plugins: calling the binary itself saves the 50 ms that the docker command adds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+
+from scaffold.errors import EngineUnavailable
+
+# Where the docker command looks (cli/cli-plugins/manager), the user's own folder first.
+_FOLDERS = (
+    "/usr/local/lib/docker/cli-plugins",
+    "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins",
+    "/Applications/Docker.app/Contents/Resources/cli-plugins",
+)
+
+
+@cache
+def command(plugin: str) -> tuple[str, ...]:
+    """Return the start of the command line for `compose` or `buildx`.
+
+    Raises EngineUnavailable when neither the plugin nor the docker command is there.
+    """
+    home = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    for folder in (home / "cli-plugins", *map(Path, _FOLDERS)):
+        binary = folder / f"docker-{plugin}"
+        if os.access(binary, os.X_OK):
+            return (str(binary),)
+    standalone = shutil.which(f"docker-{plugin}")
+    if standalone:
+        return (standalone,)
+    if shutil.which("docker"):
+        raise EngineUnavailable(
+            f"The docker command has no `{plugin}` plugin.",
+            f"Install it: `apt-get install docker-{plugin}-plugin` (Docker's own packages), "
+            f"or `apt-get install docker-{plugin}` (Debian's).",
+        )
+    raise EngineUnavailable(
+        "Docker is not installed: there is no docker command.",
+        "Install it: https://docs.docker.com/engine/install/ (or run `scaffold doctor`).",
+    )

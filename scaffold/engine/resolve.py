@@ -1,0 +1,86 @@
+"""Ask Docker Compose what compose.yaml means: interpolation, env_file, merges. We write no Compose parser."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Self
+
+from scaffold.checkout import Checkout
+from scaffold.engine import plugins
+from scaffold.errors import ProjectError
+from scaffold.stack import desired
+
+
+class Resolving:
+    """`docker compose config` on its way: started at once, so that imports run meanwhile."""
+
+    def __init__(self, process: subprocess.Popen[str], checkout: Checkout) -> None:
+        self._process = process
+        self._checkout = checkout
+
+    @classmethod
+    def begin(cls, checkout: Checkout, environment: Mapping[str, str] | None = None) -> Self:
+        """Start resolving; `environment` is the process's own by default."""
+        # All profiles: a service that is switched off is not an orphan.
+        arguments = ("--profile", "*", "config", "--format", "json")
+        process = subprocess.Popen(
+            [*plugins.command("compose"), *arguments],
+            cwd=checkout.path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        return cls(process, checkout)
+
+    def end(self) -> None:
+        """Leave no process behind when the result is not wanted after all."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+    def result(self, profiles: tuple[str, ...] = ()) -> desired.Desired:
+        """Return the project. Raises ProjectError with Compose's own words when it cannot be read."""
+        output, complaints = self._process.communicate()
+        if self._process.returncode != 0:
+            raise ProjectError(
+                f"compose.yaml cannot be used: {_cause(complaints)}.", _hint(complaints, self._checkout)
+            )
+        document = _plain(json.loads(output))
+        if not isinstance(document, Mapping):
+            raise ProjectError("compose.yaml cannot be used: it describes nothing.")
+        read = desired.read(document, str(self._checkout.path), profiles or self._checkout.profiles)
+        return replace(read, config_files=tuple(map(str, self._checkout.config_files)))
+
+
+def resolve(checkout: Checkout, profiles: tuple[str, ...] = ()) -> desired.Desired:
+    """Return the project of a checkout, see Resolving."""
+    return Resolving.begin(checkout).result(profiles)
+
+
+def _plain(value: object) -> object:
+    """Undo the `$$` with which `config` protects its output from a second interpolation."""
+    if isinstance(value, str):
+        return value.replace("$$", "$")
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _cause(complaints: str) -> str:
+    lines = [line for line in complaints.splitlines() if line.strip() and "level=warning" not in line]
+    return (lines[-1] if lines else "docker compose config failed").strip().rstrip(".")
+
+
+def _hint(complaints: str, checkout: Checkout) -> str:
+    variable = re.search(r"required variable (\w+)", complaints)
+    if variable:
+        return f"Set {variable[1]} in {checkout.env_file}."
+    return f"Check it with `docker compose config` in {checkout.path}."

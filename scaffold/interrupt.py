@@ -1,0 +1,68 @@
+"""Ctrl-C while the project's state changes: the first one stops politely, the second one at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+
+class Cancellation:
+    """Whether the person gave up; what waits registers how to be woken."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._callbacks: set[Callable[[], None]] = set()
+        self._guard = threading.Lock()
+
+    @property
+    def requested(self) -> bool:
+        return self._event.is_set()
+
+    def request(self) -> None:
+        """Ask everything that waits to stop."""
+        self._event.set()
+        with self._guard:
+            callbacks = tuple(self._callbacks)
+        for callback in callbacks:
+            callback()
+
+    @contextlib.contextmanager
+    def wakes(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Have `callback` called at the request, also when it came before."""
+        with self._guard:
+            self._callbacks.add(callback)
+        if self.requested:
+            callback()
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._callbacks.discard(callback)
+
+
+@contextlib.contextmanager
+def on_signals(cancellation: Cancellation, notice: Callable[[], None]) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into a request; a second one ends the process with exit code 130.
+
+    What the engine is doing then is finished by the engine, and the next run goes on from there.
+    """
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if cancellation.requested:
+            sys.stderr.write("\x1b[?25h\n" if sys.stderr.isatty() else "\n")
+            os._exit(130)
+        notice()
+        cancellation.request()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, handle) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

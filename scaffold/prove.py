@@ -1,0 +1,191 @@
+"""Prove that a service is ready, from outside: a real login, an HTTP answer, the health check, or completion."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from dataclasses import dataclass
+
+from scaffold.data import database as databases
+from scaffold.engine import logs, observe
+from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.watch import Watched, watch
+from scaffold.errors import DataRefused, Interrupted, NotReady, ScaffoldError
+from scaffold.interrupt import Cancellation
+from scaffold.stack.desired import Service
+from scaffold.stack.observed import Container
+from scaffold.stack.steps import Prove
+
+POLL = 0.015
+"""Seconds between two questions to a server that is not there yet; there is no event for "it listens"."""
+CRASHES = 3
+"""How often a container that the engine restarts may exit before we stop waiting for it."""
+EVIDENCE = 20
+"""Lines of the container's log that are shown with a failure."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What every proof of one run has in common."""
+
+    engine: Engine
+    timeout: float
+    """seconds for each service"""
+    cancellation: Cancellation
+
+    def prove(self, step: Prove) -> str:
+        """Wait until the service is ready; return how that was proven.
+
+        Raises NotReady when it ends or the time is up, DataRefused when the database turns the
+        credentials down, Interrupted when the person gave up.
+        """
+        details = [self._prove_one(step.service, name) for name in step.containers]
+        return details[0] if details else ""
+
+    def _prove_one(self, service: Service, name: str) -> str:
+        begun = time.monotonic()
+        deadline = begun + self.timeout
+        allowed = CRASHES if service.restarts and not service.one_shot else 1
+        with (
+            watch(self.engine, name, allowed_exits=allowed) as watched,
+            self.cancellation.wakes(watched.wake),
+        ):
+            try:
+                how = self._wait(service, name, watched, deadline)
+            except ScaffoldError as error:
+                if self.cancellation.requested:
+                    raise Interrupted from error
+                if isinstance(error, NotReady):
+                    raise self._verdict(service, name, watched, error) from error
+                raise
+        return f"{how} after {time.monotonic() - begun:.2f} s"
+
+    def _wait(self, service: Service, name: str, watched: Watched, deadline: float) -> str:
+        with engine_errors(f"container {name}"):
+            now = observe.container(self.engine.api.inspect_container(name))
+        if service.one_shot:
+            return self._complete(service, name, now, watched, deadline)
+        if now.state not in ("running", "restarting"):
+            raise NotReady(f"{service.name} exited with code {now.exit_code}.")
+        database = databases.database_of(service)
+        if database:
+            address = self._address(now, database.port)
+            if address:
+                version = databases.wait_until_ready(database, *address, deadline, watched.ended)
+                return (
+                    f"login as {database.user} to {database.kind} {version}"
+                    if database.user
+                    else f"{database.kind} {version}"
+                )
+        port = _published(now, service)
+        if service.ready_path and port:
+            return _wait_for_http(service, port, deadline, watched.ended)
+        if service.has_healthcheck:
+            return self._healthy(service, name, watched, deadline)
+        return "running"
+
+    def _address(self, container: Container, port: int) -> tuple[str, int] | None:
+        """Return where the server can be reached from here, None when it cannot."""
+        for target, host, published in container.ports:
+            if target == f"{port}/tcp" and self.engine.is_local and ":" not in host:
+                return ("127.0.0.1" if host in ("", "0.0.0.0") else host), published
+        return (container.address, port) if self.engine.is_local and container.address else None
+
+    def _complete(
+        self, service: Service, name: str, now: Container, watched: Watched, deadline: float
+    ) -> str:
+        if now.state in ("created", "running"):
+            _until(watched.ended, deadline, f"{service.name} has not finished in time.")
+            with engine_errors(f"container {name}"):
+                now = observe.container(self.engine.api.inspect_container(name))
+        if self.cancellation.requested:
+            raise NotReady("cancelled")
+        if now.exit_code != 0:
+            raise NotReady(f"{service.name} failed with exit code {now.exit_code}.")
+        return "completed"
+
+    def _healthy(self, service: Service, name: str, watched: Watched, deadline: float) -> str:
+        """Wait for the engine's own health check; its events say when to look."""
+        while True:
+            watched.news.clear()
+            with engine_errors(f"container {name}"):
+                now = observe.container(self.engine.api.inspect_container(name))
+            if now.health == "healthy":
+                return "healthy"
+            if now.health == "unhealthy":
+                raise NotReady(f"{service.name} is unhealthy: {_health_output(now)}")
+            if watched.ended.is_set() or time.monotonic() > deadline:
+                raise NotReady(f"{service.name} has not become healthy in time.")
+            watched.news.wait(min(1.0, max(0.0, deadline - time.monotonic())))
+
+    def _verdict(self, service: Service, name: str, watched: Watched, error: NotReady) -> ScaffoldError:
+        """Say why a service is not ready, with the last lines of its log."""
+        with engine_errors(f"container {name}"):
+            now = observe.container(self.engine.api.inspect_container(name))
+            lines = logs.tail(self.engine, name, EVIDENCE)
+        database = databases.database_of(service)
+        refused = databases.explain(database, lines) if database else None
+        if refused:
+            return DataRefused(refused.message, refused.hint, evidence=lines)
+        ended = watched.exits > 0 or now.state in ("exited", "dead")
+        message = error.message
+        memory = watched.oom or (now.body.get("State") or {}).get("OOMKilled")  # type: ignore[attr-defined]
+        if ended and memory:
+            message = f"{service.name} was killed: out of memory (its limit, or the machine's)."
+        elif ended and not service.one_shot:
+            times = f" {watched.exits} times" if watched.exits > 1 else ""
+            message = f"{service.name} exited{times} with code {now.exit_code} before it was ready."
+        return NotReady(message, f"See `scaffold logs {service.name}`.", evidence=lines)
+
+
+def _until(event: threading.Event, deadline: float, message: str) -> None:
+    if not event.wait(max(0.0, deadline - time.monotonic())):
+        raise NotReady(message)
+
+
+def _published(container: Container, service: Service) -> tuple[str, int] | None:
+    """Return host address and port of the service's first published port."""
+    for port in service.ports:
+        for target, host, published in container.ports:
+            if target == f"{port.target}/{port.protocol}" and ":" not in host:
+                return ("127.0.0.1" if host in ("", "0.0.0.0") else host), published
+    return None
+
+
+def http_status(address: tuple[str, int], path: str, timeout: float) -> int | str:
+    """Return the status code of one GET, or why there was none."""
+    connection = http.client.HTTPConnection(*address, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    finally:
+        connection.close()
+
+
+def _wait_for_http(
+    service: Service, address: tuple[str, int], deadline: float, ended: threading.Event
+) -> str:
+    assert service.ready_path is not None
+    while True:
+        last = http_status(
+            address, service.ready_path, timeout=max(0.1, min(5.0, deadline - time.monotonic()))
+        )
+        if isinstance(last, int) and 200 <= last < 300:
+            return f"GET {service.ready_path} → {last}"
+        if ended.is_set() or time.monotonic() > deadline:
+            answer = f"answers {last}" if isinstance(last, int) else f"does not answer ({last})"
+            raise NotReady(
+                f"{service.name} is not ready: http://{address[0]}:{address[1]}{service.ready_path} {answer}."
+            )
+        ended.wait(POLL)
+
+
+def _health_output(container: Container) -> str:
+    state = container.body.get("State")
+    entries = ((state.get("Health") or {}).get("Log") or []) if isinstance(state, dict) else []
+    return str(entries[-1].get("Output", "")).strip() if entries else "its health check fails"

@@ -1,0 +1,93 @@
+"""Decide the text of a checkout's .env from .env.example, which is its schema. Pure.
+
+`COMPOSE_PROJECT_NAME=<prefix>` gets the checkout's hash, `*_PORT=<n>` the next free port, an empty
+`*_PASSWORD=` or `*_SECRET=` a generated value; every other line is copied as it is. `run.sh` does the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from scaffold.stack import names
+
+PROJECT_NAME = "COMPOSE_PROJECT_NAME"
+_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person or a machine decides: a free port from the wanted one on, and a new secret."""
+
+    port: Callable[[int], int]
+    secret: Callable[[], str]
+
+
+def fill(example: str, real_path: str, default_name: str, choices: Choices, kept: Mapping[str, str]) -> str:
+    """Return the text of .env; `kept` holds values that are known already and win over new ones.
+
+    Without a COMPOSE_PROJECT_NAME in the example, one is put first, made of `default_name`.
+    """
+    lines = []
+    named = False
+    for line in example.splitlines():
+        match = _LINE.match(line)
+        if not match:
+            lines.append(line)
+            continue
+        name, value = match[1], match[2].strip()
+        named = named or name == PROJECT_NAME
+        lines.append(f"{name}={_value(name, value, real_path, default_name, choices, kept)}")
+    if not named:
+        lines.insert(0, f"{PROJECT_NAME}={_project(default_name, real_path, kept)}")
+    return "\n".join(lines) + "\n"
+
+
+def _value(
+    name: str, value: str, real_path: str, default_name: str, choices: Choices, kept: Mapping[str, str]
+) -> str:
+    if name == PROJECT_NAME:
+        return _project(value or default_name, real_path, kept)
+    if name in kept:
+        return kept[name]
+    if name.endswith("_PORT") and value.isdigit():
+        return str(choices.port(int(value)))
+    if not value and name.endswith(("_PASSWORD", "_SECRET")):
+        return choices.secret()
+    return value
+
+
+def _project(prefix: str, real_path: str, kept: Mapping[str, str]) -> str:
+    return kept.get(PROJECT_NAME) or f"{slug(prefix)}-{names.checkout_hash(real_path)}"
+
+
+def slug(name: str) -> str:
+    """Return a name that Compose accepts: lower case, digits, dashes, underscores, a letter or digit first."""
+    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "project"
+
+
+def parse(text: str) -> dict[str, str]:
+    """Return the variables of a .env file, as far as scaffold reads them itself: plain or quoted values."""
+    found = {}
+    for line in text.splitlines():
+        match = _LINE.match(line.strip())
+        if match:
+            value = match[2].strip()
+            if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+                value = value[1:-1]
+            found[match[1]] = value
+    return found
+
+
+def replaced(text: str, name: str, value: str) -> str:
+    """Return the text of a .env file with one variable set, in its place or at the end."""
+    lines = text.splitlines()
+    for index, line in enumerate(lines):
+        match = _LINE.match(line)
+        if match and match[1] == name:
+            lines[index] = f"{name}={value}"
+            break
+    else:
+        lines.append(f"{name}={value}")
+    return "\n".join(lines) + "\n"

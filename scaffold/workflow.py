@@ -1,0 +1,265 @@
+"""The main line: files → desired, engine → observed, plan, apply. Commands call these; nothing here prints."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scaffold import checkout as checkouts
+from scaffold.checkout import Checkout
+from scaffold.errors import ProjectError, ScaffoldError
+from scaffold.interrupt import Cancellation
+from scaffold.stack import desired as wish
+from scaffold.stack import environment, names
+from scaffold.stack import plan as planning
+from scaffold.stack.desired import Desired
+from scaffold.stack.observed import Observed
+from scaffold.stack.plan import Plan, Wishes
+from scaffold.stack.progress import Report
+from scaffold.stack.status import Status, status
+from scaffold.stack.steps import BuildImage, Prove
+
+if TYPE_CHECKING:
+    from scaffold.engine.apply import Applied
+    from scaffold.engine.client import Engine
+
+
+@dataclass(frozen=True)
+class Session:
+    """One project and its engine, both open."""
+
+    checkout: Checkout
+    engine: Engine
+    desired: Desired
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is wanted, what is there, and the way from one to the other."""
+
+    desired: Desired
+    observed: Observed
+    plan: Plan
+
+
+@contextlib.contextmanager
+def session(
+    checkout: Checkout, *, profiles: tuple[str, ...] = (), write_env: bool = False
+) -> Iterator[Session]:
+    """Open the project and the engine side by side.
+
+    With `write_env` a missing .env is written first. Raises ProjectError, EngineUnavailable.
+    """
+    if write_env and not checkout.env_file.exists():
+        with _engine() as engine:
+            checkouts.write_env(checkout, lambda project: _known(engine, checkout, project))
+            from scaffold.engine.resolve import resolve
+
+            yield Session(checkout, engine, resolve(checkout, profiles))
+            return
+    # Compose's binary is another process: it works while Python imports the SDK.
+    from scaffold.engine.resolve import Resolving
+
+    resolving = Resolving.begin(checkout)
+    try:
+        with _engine() as engine:
+            yield Session(checkout, engine, resolving.result(profiles))
+    finally:
+        resolving.end()
+
+
+@contextlib.contextmanager
+def _engine() -> Iterator[Engine]:
+    from scaffold.engine.client import Engine
+
+    with Engine() as engine:
+        yield engine
+
+
+def examine(session: Session, wishes: Wishes = Wishes()) -> Situation:
+    """Read the build contexts and the engine, and plan. Changes nothing."""
+    from scaffold.engine import observe
+
+    with ThreadPoolExecutor(4) as pool:
+        builds = _contexts(session, pool)
+        observed = observe.observe(session.engine, session.desired)
+        desired = session.desired.with_builds({name: future.result() for name, future in builds.items()})
+    check_owner(session.checkout, desired, observed)
+    return Situation(desired, observed, planning.plan(desired, observed, wishes))
+
+
+EMPTY = Observed()
+
+
+def observe(session: Session) -> Observed:
+    """Return what the engine has for the project, once it is certain that it is this checkout's."""
+    from scaffold.engine import observe as reader
+
+    observed = reader.observe(session.engine, session.desired)
+    check_owner(session.checkout, session.desired, observed)
+    return observed
+
+
+def report(session: Session, *, sizes: bool = False) -> Status:
+    """Return the project's status; with `sizes` the engine measures the volumes, which takes a while."""
+    from scaffold.engine import observe as reader
+
+    situation = examine(session)
+    names_of = [volume.name for volume in situation.observed.volumes]
+    measured = reader.volume_sizes(session.engine, names_of) if sizes and names_of else {}
+    return status(situation.desired, situation.observed, situation.plan, measured)
+
+
+def destruction(session: Session) -> Plan:
+    """Return the steps that remove everything of the project, its volumes and built images included."""
+    observed = observe(session)
+    own = [volume.name for volume in observed.volumes if volume.project == session.desired.project]
+    built = {service.image for service in session.desired.services if service.build}
+    return planning.teardown(
+        session.desired, observed, "destroy", volumes=own, images=built & observed.images.keys()
+    )
+
+
+def log_sources(session: Session, service: str | None) -> tuple[tuple[str, str], ...]:
+    """Return (label, container name) of each container whose log can be read; of one service when given."""
+    if service is not None:
+        session.desired.service(service)
+    containers = [
+        container
+        for container in observe(session).containers
+        if not container.one_off and (service is None or container.service == service)
+    ]
+    if not containers:
+        what = f"Service {service}" if service else "The project"
+        raise ScaffoldError(f"{what} has no container yet.", "Start it with `scaffold run`.")
+    several = {item.service for item in containers if sum(item.service == o.service for o in containers) > 1}
+    return tuple(
+        (f"{item.service}-{item.number}" if item.service in several else item.service, item.name)
+        for item in containers
+    )
+
+
+def running(session: Session, service: str) -> str:
+    """Return the name of the service's first running container."""
+    session.desired.service(service)
+    containers = observe(session).of_service(service)
+    for container in containers:
+        if container.state == "running":
+            return container.name
+    state = f"is {containers[0].state}" if containers else "has no container"
+    raise ScaffoldError(f"Service {service} {state}.", "Start it with `scaffold run`.")
+
+
+def verify(
+    session: Session, situation: Situation, report: Report, cancellation: Cancellation, timeout: float
+) -> None:
+    """Ask the services that the plan left alone once more, so that "running" is never only assumed."""
+    proofs = unproven(situation)
+    if proofs:
+        rest = replace(situation, plan=Plan(tuple(planning.Planned(proof) for proof in proofs)))
+        apply(session, rest, lambda _: None, cancellation, timeout)
+
+
+def whats_there(session: Session) -> tuple[str, str]:
+    """Return what an interrupted command leaves, and how to go on."""
+    from scaffold.engine import observe as reader
+
+    states: dict[str, list[str]] = {}
+    for container in reader.containers(session.engine, session.desired.project):
+        states.setdefault(container.state, []).append(container.service)
+    shown = "; ".join(f"{state}: {', '.join(sorted(services))}" for state, services in sorted(states.items()))
+    return f"Interrupted. Now there: {shown or 'no container'}.", "`scaffold run` goes on from here."
+
+
+def _contexts(session: Session, pool: ThreadPoolExecutor) -> Mapping[str, Future[wish.Build]]:
+    from scaffold.engine import context, observe
+
+    def base(reference: str) -> str | None:
+        return observe.image_id(session.engine, reference)
+
+    return {
+        service.name: pool.submit(context.read, service.build, base)
+        for service in session.desired.services
+        if service.build
+    }
+
+
+def check_owner(checkout: Checkout, desired: Desired, observed: Observed) -> None:
+    """Raise ProjectError when the containers or data of this name belong to another checkout.
+
+    A folder copied together with its .env would otherwise share, and then delete, the first one's data.
+    """
+    here = str(checkout.path)
+    owners = {container.path for container in observed.containers if not container.one_off}
+    owners |= {
+        volume.labels[names.PATH]
+        for volume in observed.volumes
+        if volume.project == desired.project and names.PATH in volume.labels
+    }
+    for owner in sorted(owners - {here, ""}):
+        theirs = Path(owner) / ".env"
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if environment.parse(theirs.read_text()).get(environment.PROJECT_NAME) == desired.project:
+                raise ProjectError(
+                    f"The name {desired.project} belongs to the project in {owner}: .env was copied from there.",
+                    f"Remove {checkout.env_file}; the next `scaffold run` writes one with names of its own.",
+                )
+
+
+def apply(
+    session: Session,
+    situation: Situation,
+    report: Report,
+    cancellation: Cancellation,
+    timeout: float,
+) -> Applied:
+    """Do the plan; see engine.apply.apply for what is raised."""
+    from scaffold.engine.apply import apply as walk
+    from scaffold.prove import Waiting
+
+    waiting = Waiting(session.engine, timeout, cancellation)
+    return walk(
+        situation.plan,
+        situation.desired,
+        session.engine,
+        report,
+        waiting.prove,
+        cancelled=lambda: cancellation.requested,
+    )
+
+
+def unproven(situation: Situation) -> tuple[Prove, ...]:
+    """Return the proofs of services that the plan leaves alone, so that "up" is never only assumed."""
+    proven = {item.step.service.name for item in situation.plan.steps if isinstance(item.step, Prove)}
+    return tuple(
+        Prove(service, tuple(wish.container_name(situation.desired, service, n) for n in range(1, service.replicas + 1)), "already running")
+        for service in situation.desired.services
+        if service.ready_path and service.name not in proven
+    )
+
+
+def uncached(plan: Plan) -> Plan:
+    """Return the same plan with builds that use no cache."""
+    return Plan(
+        tuple(
+            replace(item, step=replace(item.step, service=_without_cache(item.step.service)))
+            if isinstance(item.step, BuildImage)
+            else item
+            for item in plan.steps
+        )
+    )
+
+
+def _without_cache(service: wish.Service) -> wish.Service:
+    return replace(service, build=replace(service.build, no_cache=True)) if service.build else service
+
+
+def _known(engine: Engine, checkout: Checkout, project: str) -> checkouts.Known:
+    from scaffold.engine import inventory
+
+    own = inventory.recovered(engine, project, str(checkout.path))
+    return checkouts.Known(frozenset(inventory.ports(engine)), own.ports, own.variables)
