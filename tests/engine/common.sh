@@ -35,30 +35,40 @@ debian_mirror() {
   printf %s "${mirror:-http://deb.debian.org/debian}"
 }
 
-# apt_install PACKAGE...  from the machine's own sources
+# apt OPTION...: without questions; what it says is shown only when it fails
+apt() {
+  local log=$engine_dir/apt.log
+  mkdir -p "$engine_dir"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y "$@" </dev/null >"$log" 2>&1 || {
+    tail -n 15 "$log" >&2
+    return 1
+  }
+}
+
+# apt_install PACKAGE...: from the machine's own sources
 apt_install() {
   command -v apt-get >/dev/null || fail "cannot install $*: this is not Debian or Ubuntu. Install it by hand and try again."
   say "installing $* with apt"
-  as_root apt-get -qq update >/dev/null 2>&1 || true # one broken third-party source must not stop us: the install tells
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -qq install --no-install-recommends "$@" </dev/null >/dev/null
+  apt update 2>/dev/null || true # one broken third-party source must not stop us: the install tells
+  apt install --no-install-recommends "$@" || fail "apt could not install $*. Its log: $engine_dir/apt.log"
 }
 
-# apt_install_trixie PACKAGE...  on Debian 12, whose own engine is too old. Sources, pins and lists of our own,
+# apt_install_trixie PACKAGE...: on Debian 12, whose own engine is too old. Sources, pins and lists of our own,
 # so that the machine's apt settings stay as they are and nothing else is upgraded.
 apt_install_trixie() {
-  local apt=$engine_dir/apt
-  mkdir -p "$apt/sources.list.d" "$apt/preferences.d" "$apt/lists"
+  local own=$engine_dir/apt
+  mkdir -p "$own/sources.list.d" "$own/preferences.d" "$own/lists"
   printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
-    "$(debian_mirror)" bookworm "$(debian_mirror)" trixie >"$apt/sources.list"
-  printf 'Package: *\nPin: release n=trixie\nPin-Priority: 50\n' >"$apt/preferences.d/trixie"
+    "$(debian_mirror)" bookworm "$(debian_mirror)" trixie >"$own/sources.list"
+  printf 'Package: *\nPin: release n=trixie\nPin-Priority: 50\n' >"$own/preferences.d/trixie"
   local options=(
-    -qq
-    -o "Dir::Etc::SourceList=$apt/sources.list" -o "Dir::Etc::SourceParts=$apt/sources.list.d"
-    -o "Dir::Etc::PreferencesParts=$apt/preferences.d" -o "Dir::State::Lists=$apt/lists"
-    -o APT::Sandbox::User=root
+    -o "Dir::Etc::SourceList=$own/sources.list" -o "Dir::Etc::SourceParts=$own/sources.list.d"
+    -o "Dir::Etc::PreferencesParts=$own/preferences.d" -o "Dir::State::Lists=$own/lists"
+    -o APT::Sandbox::User=root # the folder may lie in a home that the user _apt cannot enter
   )
   say "installing $* from Debian trixie"
-  as_root apt-get "${options[@]}" update >/dev/null
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" -y install --no-install-recommends iptables </dev/null >/dev/null
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" -y install --no-install-recommends -t trixie "$@" </dev/null >/dev/null
+  apt "${options[@]}" update &&
+    apt "${options[@]}" install --no-install-recommends iptables &&
+    apt "${options[@]}" install --no-install-recommends -t trixie "$@" ||
+    fail "apt could not install $*. Its log: $engine_dir/apt.log"
 }
