@@ -224,7 +224,7 @@ def test_template_file_that_is_not_text_is_one_error(tmp_path: Path, workplace: 
         create(template)
 
 
-def test_failed_run_removes_the_parents_that_it_made(tiny: Template, workplace: Path) -> None:
+def test_failed_run_leaves_no_parents_behind(tiny: Template, workplace: Path) -> None:
     with pytest.raises(UsageError):
         create(tiny, "some/where/MyApp")
     assert list(workplace.iterdir()) == []
@@ -258,7 +258,7 @@ def stopped_while_writing(template: Template, ending: signal.Signals) -> subproc
         time.sleep(60)
 
     repository.create = hold
-    project.create(sources.find({str(template.path)!r}), destination.check("myapp"), {{}}, git=True)
+    project.create(sources.find({str(template.path)!r}), destination.check("some/myapp"), {{}}, git=True)
     """
     child = subprocess.Popen((sys.executable, "-c", textwrap.dedent(script)), stdout=subprocess.PIPE)
     assert child.stdout is not None
@@ -292,6 +292,11 @@ def test_hidden_folder_of_a_living_run_is_left_alone(tiny: Template, workplace: 
     with staged(destination.check("one")) as staging:
         create(tiny, "two")
         assert staging.folder.is_dir()
+
+
+def test_project_inside_its_own_template_is_refused(tiny: Template, workplace: Path) -> None:
+    with pytest.raises(UsageError, match="inside the template itself"):
+        create(tiny, str(tiny.path / "project/myapp"))
 
 
 def test_similar_folders_of_the_user_are_left_alone(tiny: Template, workplace: Path) -> None:

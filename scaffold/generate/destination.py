@@ -38,7 +38,7 @@ def check(given: str) -> Destination:
         _check_free(given, path)
         _check_parent(given, path)
     except OSError as error:
-        raise UsageError(f'"{_shortened(given)}" cannot be used: {error.strerror}.') from error
+        raise UsageError(f'"{shortened(given)}" cannot be used: {error.strerror}.') from error
     except ValueError as error:  # surrogates that the file system's encoding does not know
         raise UsageError(f"The destination {given!r} is not a valid name.") from error
     return Destination(given.rstrip("/"), path)
@@ -73,5 +73,6 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """A name as an error shows it: whole, unless it is too long to read."""
     return text if len(text) <= 60 else f"{text[:40]}… ({len(text)} characters)"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from scaffold.errors import UsageError
 from scaffold.generate import repository
 from scaffold.generate.destination import Destination
 from scaffold.generate.render import Rendered, render
@@ -30,12 +31,16 @@ def create(
     template: Template, destination: Destination, answers: Mapping[str, object], *, git: bool
 ) -> Project:
     """Render beside the destination, commit, and move the whole into place."""
+    if destination.path.is_relative_to(template.path):
+        raise UsageError(
+            f'"{destination.given}" is inside the template itself.', "Create the project elsewhere."
+        )
     with staged(destination) as staging:
         rendered = render(template, staging.folder, answers)
         made = repository.OFF
         if git:
             message = f"Create {destination.name} from the {template.name} template"
-            made = repository.create(staging.folder, destination.path.parent, message)
+            made = repository.create(staging.folder, staging.anchor, message)
         staging.publish()
     return Project(destination, template, rendered, made, written=True)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.generate import questions
+from scaffold.generate.destination import shortened
 from scaffold.generate.sources import Template
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _copier_errors(template: Template, folder: Path, given: Mapping[str, object]
     try:
         yield
     except KeyboardInterrupt as error:  # CopierAnswersInterrupt is one too
-        raise Interrupted from error
+        raise Interrupted("Interrupted: nothing was written.") from error
     except errors.InteractiveSessionError as error:  # end of input (Ctrl-D) at a question
         raise Interrupted("No more input; nothing was written.") from error
     except errors.UnsafeTemplateError as error:
@@ -138,10 +139,10 @@ def _answer_error(error: Exception, question: str, folder: Path, given: Mapping[
     for opening in (f"Validation error for question '{question}': ", f"Invalid choice for '{question}': "):
         text = text.removeprefix(opening)
     if question in given:
-        return UsageError(f"{question}={given[question]}: {text}")
+        return UsageError(f"{question}={shortened(str(given[question]))}: {text}")
     if question == NAME:
         return UsageError(
-            f'"{folder.name}" cannot be the name of a project: {text}',
+            f'"{shortened(folder.name)}" cannot be the name of a project: {text}',
             f"Choose another folder, or give the project a name of its own: -d {NAME}=my-backend",
         )
     return UsageError(f"No valid answer for {question}: {text}", f"Give one with -d {question}=VALUE.")

@@ -35,11 +35,11 @@ class Repository:
 OFF = Repository("none")
 
 
-def create(folder: Path, parent: Path, message: str) -> Repository:
-    """Make `folder`, which will stand in `parent`, a repository with one commit, unless one is around it."""
+def create(folder: Path, around: Path, message: str) -> Repository:
+    """Make `folder`, to stand below `around`, a repository with one commit, unless it is inside one."""
     if shutil.which("git") is None:
         return Repository("none", "git is not installed, so no repository was made.")
-    if outer := _work_tree_around(parent):
+    if outer := _work_tree(around):
         return Repository("inside", f"It is inside the git repository {outer}, so no new one was made.")
     for command in (("init", "--quiet"), ("add", "--all")):
         done = _git(folder, *command)
@@ -58,8 +58,8 @@ def create(folder: Path, parent: Path, message: str) -> Repository:
     return Repository("staged", f"The files are staged and not committed: git says: {_reason(done)}")
 
 
-def _work_tree_around(parent: Path) -> str | None:
-    done = _git(parent, "rev-parse", "--show-toplevel")
+def _work_tree(folder: Path) -> str | None:
+    done = _git(folder, "rev-parse", "--show-toplevel")
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 

@@ -31,19 +31,29 @@ _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Staging:
-    """An unfinished project: `folder` carries the final name already, since templates may ask for it."""
+    """An unfinished project in `folder`, which has its final name already, since templates may ask for it.
 
-    folder: Path
+    Parents of the destination that do not exist yet are built out of sight too: what is moved into `anchor`,
+    the nearest folder that exists, is the topmost of them.
+    """
+
+    hidden: Path
+    anchor: Path
     destination: Destination
 
+    @property
+    def folder(self) -> Path:
+        return self.hidden / self.destination.path.relative_to(self.anchor)
+
     def publish(self) -> None:
-        """Move the folder to its destination, which must be free or an empty folder."""
+        """Move the project into place, which must be free or an empty folder."""
+        top = self.destination.path.relative_to(self.anchor).parts[0]
         try:
-            self.folder.rename(self.destination.path)
+            (self.hidden / top).rename(self.anchor / top)
         except OSError as error:
             if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
                 raise UsageError(
-                    f'"{self.destination.given}" has been created by somebody else in the meantime.'
+                    f'"{self.anchor / top}" has been created by somebody else in the meantime.'
                 ) from error
             if error.errno in {errno.EBUSY, errno.EXDEV}:
                 raise UsageError(
@@ -56,24 +66,18 @@ class Staging:
 @contextmanager
 def staged(destination: Destination) -> Iterator[Staging]:
     """A hidden folder beside the destination; gone at the end, with whatever was not published from it."""
-    parent = destination.path.parent
+    anchor = next(folder for folder in destination.path.parents if folder.exists())
     with writing(destination), _terminations_unwind():
-        created = _create_parents(parent)
+        _sweep(anchor)
+        hidden, lock = _hidden_folder(anchor, destination.path.name)
         try:
-            _sweep(parent)
-            hidden, lock = _hidden_folder(destination)
-            try:
-                folder = hidden / destination.path.name
-                folder.mkdir()
-                yield Staging(folder, destination)
-            finally:
-                with _uninterrupted():
-                    shutil.rmtree(hidden, ignore_errors=True)
-                    os.close(lock)
+            staging = Staging(hidden, anchor, destination)
+            staging.folder.mkdir(parents=True)
+            yield staging
         finally:
-            for folder in reversed(created):
-                with suppress(OSError):  # not empty: the project is in it
-                    folder.rmdir()
+            with _uninterrupted():
+                shutil.rmtree(hidden, ignore_errors=True)
+                os.close(lock)
 
 
 @contextmanager
@@ -93,28 +97,18 @@ def writing(destination: Destination) -> Iterator[None]:
         ) from error
 
 
-def _create_parents(parent: Path) -> list[Path]:
-    missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
-    created: list[Path] = []
-    for folder in reversed(missing):
-        folder.mkdir(exist_ok=True)
-        created.append(folder)
-    return created
-
-
-def _hidden_folder(destination: Destination) -> tuple[Path, int]:
-    prefix = f".{destination.path.name[:40]}.scaffold-"
+def _hidden_folder(anchor: Path, name: str) -> tuple[Path, int]:
     while True:
-        hidden = Path(tempfile.mkdtemp(prefix=prefix, dir=destination.path.parent))
+        hidden = Path(tempfile.mkdtemp(prefix=f".{name[:40]}.scaffold-", dir=anchor))
         lock = os.open(hidden, os.O_RDONLY)
         if _is_locked_by_us(lock) is not False and hidden.exists():
             return hidden, lock
         os.close(lock)  # somebody swept it between its creation and its lock
 
 
-def _sweep(parent: Path) -> None:
+def _sweep(anchor: Path) -> None:
     """Remove the hidden folders whose owners died."""
-    with os.scandir(parent) as entries:
+    with os.scandir(anchor) as entries:
         leftovers = [Path(entry) for entry in entries if _LEFTOVER.fullmatch(entry.name)]
     for leftover in leftovers:
         with suppress(OSError):
