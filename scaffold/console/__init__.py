@@ -1,0 +1,216 @@
+"""The only place that prints: results on standard output, everything else on standard error.
+
+A result is text for people or, with `--json`, one JSON document. What it needs is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from scaffold.console import terminal
+from scaffold.errors import ScaffoldError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from scaffold.console.live import Progress
+    from scaffold.console.tables import Column
+    from scaffold.stack.plan import Plan
+    from scaffold.stack.progress import Report
+    from scaffold.stack.status import Status, Summary
+
+_live: Progress | None = None
+"""What is being redrawn on standard error now: other lines have to go above it."""
+
+
+def result(value: object, *, as_json: bool, text: str | None = None) -> None:
+    """Print a command's result: the text for people, or the value as one JSON document."""
+    stream = terminal.stdout()
+    if as_json:
+        import json
+
+        document = json.dumps(encoded(value), indent=2, ensure_ascii=not terminal.look(stream).unicode)
+        terminal.write(stream, document + "\n")
+    elif text is not None:
+        terminal.write(stream, text + "\n")
+
+
+def encoded(value: object) -> object:
+    """Return the value in JSON's own types: dataclasses by field, times in UTC with a Z, sets sorted."""
+    import dataclasses
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime
+    from enum import Enum
+    from pathlib import PurePath
+
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Enum():
+            return encoded(value.value)
+        case str() | PurePath():
+            return str(value)
+        case datetime():
+            return _instant(value)
+        case Mapping():
+            return {str(key): encoded(item) for key, item in value.items()}
+        case AbstractSet():
+            return sorted((encoded(item) for item in value), key=str)
+        case list() | tuple():
+            return [encoded(item) for item in value]
+        case _ if dataclasses.is_dataclass(value):
+            return {item.name: encoded(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        case _:
+            raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _instant(value: datetime) -> str:
+    from datetime import UTC
+
+    text = value.astimezone(UTC).isoformat(timespec="milliseconds" if value.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+def note(text: str) -> None:
+    """Say something that is not the result."""
+    look = terminal.look(terminal.stderr())
+    _say(look.commands(terminal.wrap(look.safe(text), look.width)))
+
+
+def warn(text: str) -> None:
+    """Say something that should be looked at."""
+    look = terminal.look(terminal.stderr())
+    body = terminal.wrap("warning: " + look.safe(text), look.width)
+    _say(look.paint("bold yellow", "warning:") + look.commands(body.removeprefix("warning:")))
+
+
+def error(error: ScaffoldError, *, as_json: bool = False) -> None:
+    """Say what went wrong, what shows it, and what to try; with `as_json` also as a document on stdout."""
+    _say(error_text(error, terminal.look(terminal.stderr())))
+    if as_json:
+        value = {"message": error.message, "hint": error.hint, "evidence": error.evidence}
+        result({"error": value}, as_json=True)
+
+
+def error_text(error: ScaffoldError, look: terminal.Look) -> str:
+    """Return an error as people read it: the message, its evidence, the way on."""
+    message = terminal.wrap("error: " + look.safe(error.message), look.width)
+    lines = [look.paint("bold red", "error:") + look.commands(message.removeprefix("error:"))]
+    lines += [
+        look.paint("dim", f"  {look.safe('│')} {look.safe(terminal.clean(line))}".rstrip())
+        for line in error.evidence
+    ]
+    if error.hint:
+        arrow = look.safe("→")
+        hint = terminal.wrap(f"  {arrow} {look.safe(error.hint)}", look.width, " " * (len(arrow) + 3))
+        lines.append(look.commands(hint))
+    return "\n".join(lines)
+
+
+def plan(plan: Plan, project: str, *, as_json: bool) -> None:
+    """Print a plan as the result: every change with its reason, or every step as JSON."""
+    from scaffold.console import plans
+
+    text = plans.text(plan, project, terminal.look(terminal.stdout()))
+    result(plans.document(plan, project), as_json=as_json, text=text)
+
+
+def announce(plan: Plan, project: str) -> None:
+    """Show a plan before it is carried out: on standard error, since it is not the result."""
+    from scaffold.console import plans
+
+    _say(plans.text(plan, project, terminal.look(terminal.stderr())))
+
+
+@contextmanager
+def progress(plan: Plan, *, verbose: bool = False, quiet: bool = False) -> Iterator[Report]:
+    """Show the plan's steps while they happen; yields what the apply reports its events to.
+
+    `verbose` prints what builds and pulls say, which otherwise appears only when they fail.
+    `quiet` prints nothing but that.
+    """
+    global _live  # noqa: PLW0603 - one terminal, one picture
+    from scaffold.console.live import Progress
+
+    stream = terminal.stderr()
+    _live = Progress(plan, stream, terminal.look(stream), verbose=verbose, quiet=quiet)
+    try:
+        with _live as report:
+            yield report
+    finally:
+        _live = None
+
+
+def status(status: Status, *, as_json: bool) -> None:
+    """Print how the project stands, as a table or as JSON."""
+    from datetime import UTC, datetime
+
+    from scaffold.console import tables
+
+    text = tables.status(status, datetime.now(UTC), terminal.look(terminal.stdout()))
+    result(status, as_json=as_json, text=text)
+
+
+def summary(summary: Summary, *, as_json: bool) -> None:
+    """Print what a run ends with: where things are, and what to type next; passwords masked."""
+    import dataclasses
+
+    from scaffold.console import tables
+    from scaffold.stack.difference import mask_urls
+
+    shown = dataclasses.replace(summary, database=mask_urls(summary.database) if summary.database else None)
+    result(shown, as_json=as_json, text=tables.summary(shown, terminal.look(terminal.stdout())))
+
+
+def table(rows: Sequence[Sequence[str]], columns: Sequence[Column | str]) -> str:
+    """Return the rows as a table that fits standard output: the `text` of a result."""
+    from scaffold.console import tables
+
+    full = [tables.Column(item) if isinstance(item, str) else item for item in columns]
+    return tables.table(rows, full, terminal.look(terminal.stdout()))
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as `152 MB`."""
+    from scaffold.console import tables
+
+    return tables.size(count)
+
+
+def age(then: datetime, now: datetime) -> str:
+    """Return the time between as `2 hours`."""
+    from scaffold.console import tables
+
+    return tables.age(then, now)
+
+
+def log(services: Sequence[str], closed: Callable[[], None]) -> Callable[[str, str], None]:
+    """Return a writer of log lines, `write(service, line)`, that calls `closed` once nobody reads them.
+
+    Lines carry the name of their service where there is more than one.
+    """
+    stream = terminal.stdout()
+    look = terminal.look(stream)
+    width = max(map(len, services), default=0)
+    styles = ("cyan", "yellow", "green", "magenta", "blue")
+    prefixes = {
+        name: look.paint(styles[place % len(styles)], f"{name:<{width}} {look.safe('│')} ")
+        for place, name in enumerate(services)
+    }
+
+    def write(service: str, line: str) -> None:
+        prefix = prefixes.get(service, "") if len(services) > 1 else ""
+        if not terminal.write(stream, f"{prefix}{line}\n"):
+            closed()
+
+    return write
+
+
+def _say(text: str) -> None:
+    if _live is not None:
+        _live.say(text)
+    else:
+        terminal.write(terminal.stderr(), text + "\n")

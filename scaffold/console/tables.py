@@ -1,0 +1,221 @@
+"""Lay values out as text: tables that fit the terminal, sizes, ages, the status and the summary. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from scaffold.console.terminal import Look, cells, fit
+from scaffold.stack.difference import mask_urls
+from scaffold.stack.status import ServiceStatus, Status, Summary, VolumeStatus
+
+GAP = "  "
+NARROWEST = 8
+"""Columns: no cell is cut further than that."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table; the highest `drop` is left out first where there is no room, 0 always stays."""
+
+    title: str
+    drop: int = 0
+    right: bool = False
+    style: Callable[[str], str] = lambda _: ""
+    """Name of the style for one cell's text, empty for none."""
+
+
+def table(rows: Sequence[Sequence[str]], columns: Sequence[Column], look: Look) -> str:
+    """Return the rows under their titles; empty columns are left out."""
+    cell = [[look.safe(text) for text in row] for row in rows]
+    shown = [place for place in range(len(columns)) if any(row[place] for row in cell)]
+    widths = {
+        place: max(cells(columns[place].title), *(cells(row[place]) for row in cell)) for place in shown
+    }
+    shown = _within(shown, widths, columns, look.width)
+    titles = [
+        look.paint("dim", _padded(columns[place], columns[place].title, widths[place], look))
+        for place in shown
+    ]
+    lines = [GAP.join(titles)]
+    for row in cell:
+        texts = []
+        for place in shown:
+            column = columns[place]
+            text = _padded(column, row[place], widths[place], look)
+            texts.append(look.paint(column.style(row[place]), text))
+        lines.append(GAP.join(texts))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _within(
+    shown: list[int], widths: dict[int, int], columns: Sequence[Column], width: int | None
+) -> list[int]:
+    """Return the columns that stay; narrow the widest ones where leaving out was not enough."""
+    if width is None:
+        return shown
+
+    def excess() -> int:
+        return sum(widths[place] for place in shown) + len(GAP) * (len(shown) - 1) - width
+
+    shown = list(shown)
+    while excess() > 0 and (optional := [place for place in shown if columns[place].drop]):
+        shown.remove(max(optional, key=lambda place: columns[place].drop))
+    while excess() > 0 and shown:
+        widest = max(shown, key=lambda place: widths[place])
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
+    return shown
+
+
+def _padded(column: Column, text: str, width: int, look: Look) -> str:
+    text = fit(text, width, look)
+    space = " " * (width - cells(text))
+    return space + text if column.right else text + space
+
+
+def pairs(entries: Sequence[tuple[str, str]], look: Look) -> str:
+    """Return aligned lines of a word and its value; an empty word continues the one before."""
+    width = max((cells(word) for word, _ in entries), default=0)
+    return "\n".join(
+        look.paint("dim", word) + " " * (width - cells(word)) + GAP + look.safe(value)
+        for word, value in entries
+    )
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as docker does, three digits: `152 MB`."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} TB" if value < 999.5 else f"{value:.0f} TB"
+
+
+def age(then: datetime, now: datetime) -> str:
+    """Return how long ago that was, in one unit: `2 hours`."""
+    seconds = max(0, int((now - then) / timedelta(seconds=1)))
+    for unit, length in (("year", 31_536_000), ("month", 2_592_000), ("week", 604_800), ("day", 86_400)):
+        # As docker does: small numbers of a large unit say too little.
+        if seconds >= length * (1 if unit in ("year", "day") else 2):
+            return _counted(seconds // length, unit)
+    for unit, length in (("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            return _counted(seconds // length, unit)
+    return _counted(seconds, "second")
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+_STATES = {
+    "running": "green",
+    "completed": "green",
+    "healthy": "green",
+    "starting": "yellow",
+    "restarting": "yellow",
+    "paused": "yellow",
+    "absent": "dim",
+    "created": "dim",
+}
+
+
+def _state_style(text: str) -> str:
+    return _STATES.get(text, "red") if text else ""
+
+
+SERVICES = (
+    Column("SERVICE"),
+    Column("STATE", style=_state_style),
+    Column("HEALTH", drop=1, style=_state_style),
+    Column("UP", drop=4),
+    Column("CONTAINER", drop=3),
+    Column("IMAGE", drop=2),
+    Column("PORTS"),
+)
+
+
+def status(value: Status, now: datetime, look: Look) -> str:
+    """Return the services as a table, then the URL, network and volumes."""
+    dot = look.safe("·")
+    verdict = (
+        look.paint("green", "up to date")
+        if value.up_to_date
+        else look.paint("yellow", "changes to make: see `scaffold plan`")
+    )
+    blocks = [f"{look.paint('bold', value.project)} {dot} {verdict}\n{look.paint('dim', value.path)}"]
+    if value.services:
+        rows = [_service(service, now) for service in value.services]
+        blocks.append(table(rows, SERVICES, look))
+    entries: list[tuple[str, str]] = [("URL", look.paint("cyan", value.url))] if value.url else []
+    entries += [
+        ("Network", network.name + ("" if network.exists else " (not there yet)"))
+        for network in value.networks
+    ]
+    entries += [("Volume", _volume(volume, now)) for volume in value.volumes]
+    entries += [("Orphan", f"{name} (its service is no longer in compose.yaml)") for name in value.orphans]
+    if entries:
+        blocks.append(pairs(entries, look))
+    return "\n\n".join(blocks)
+
+
+def _service(service: ServiceStatus, now: datetime) -> tuple[str, ...]:
+    state = service.state
+    if service.exit_code:
+        state += f" ({service.exit_code})"
+    up = age(service.started, now) if service.started and service.state == "running" else ""
+    return (
+        service.name,
+        state,
+        service.health or "",
+        up,
+        service.container or "",
+        service.image,
+        ", ".join(_without_twins(service.ports)),
+    )
+
+
+def _without_twins(ports: Sequence[str]) -> list[str]:
+    """Leave out the IPv6 address of what is published on all IPv4 addresses too."""
+    return [port for port in ports if not (port.startswith("[::]:") and "0.0.0.0" + port[4:] in ports)]  # noqa: S104
+
+
+def _volume(volume: VolumeStatus, now: datetime) -> str:
+    if not volume.exists:
+        return f"{volume.name} (not there yet)"
+    facts = [size(volume.size)] if volume.size is not None else []
+    facts += [f"{age(volume.created, now)} old"] if volume.created else []
+    facts += [] if volume.declared else ["no longer in compose.yaml"]
+    return f"{volume.name} ({', '.join(facts)})" if facts else volume.name
+
+
+def summary(value: Summary, look: Look) -> str:
+    """Return where everything is and what to type next, as the last thing a run says."""
+    took = f" in {duration(value.seconds)}" if value.changed else ""
+    word = "is ready" if value.changed else "is up to date"
+    check = look.paint("green", look.safe("✓"))
+    lines = [f"{check} {look.paint('bold', value.project)} {word}{took}", ""]
+    entries: list[tuple[str, str]] = []
+    if value.url:
+        entries.append(("URL", look.paint("cyan", value.url)))
+    if value.database:
+        entries.append(("Database", mask_urls(value.database)))
+    entries += [
+        ("Logs", "scaffold logs -f"),
+        ("Stop", "scaffold stop"),
+        ("Remove", "scaffold down" + (look.paint("dim", "  (data stays)") if value.has_data else "")),
+    ]
+    lines += ["  " + line for line in pairs(entries, look).split("\n")]
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Return `4.2s`, or `1m 04s` from a minute on."""
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    return f"{whole // 60}m {whole % 60:02}s"

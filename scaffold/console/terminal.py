@@ -1,0 +1,189 @@
+"""What a stream can show, and writing to it: colour, symbols, width, and a reader that has gone away."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TextIO
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+_CODES |= {"magenta": "35", "bold red": "1;31", "bold green": "1;32", "bold yellow": "1;33"}
+
+_ASCII = {
+    "✓": "ok",
+    "✗": "x",
+    "→": "->",
+    "↻": "*",
+    "…": "...",
+    "·": "-",
+    "◦": ".",
+    "•": "*",
+    "│": "|",
+}
+_TO_ASCII = str.maketrans(_ASCII)
+
+# Compiled when they are first used: most commands print nothing that needs them.
+_ESCAPES = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])"
+_CONTROLS = r"[\x00-\x1f\x7f-\x9f]"
+_WORDS = r"`[^`]*`\S*|\S+"
+
+
+class Look:
+    """What may be used on one stream; `width` is None where lines may be as long as they like."""
+
+    __slots__ = ("colour", "live", "unicode", "width")
+
+    def __init__(
+        self, *, colour: bool = False, unicode: bool = True, width: int | None = None, live: bool = False
+    ) -> None:
+        self.colour = colour
+        self.unicode = unicode
+        self.width = width
+        self.live = live
+        """Lines may be drawn again: a terminal that moves its cursor."""
+
+    def paint(self, style: str, text: str) -> str:
+        """Return the text in a style such as `bold red`, or as it is where colours are not wanted."""
+        return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and style and text else text
+
+    def safe(self, text: str) -> str:
+        """Return the text with the symbols that this stream has."""
+        return text if self.unicode else text.translate(_TO_ASCII)
+
+    def commands(self, text: str) -> str:
+        """Return the text with what stands in backticks coloured as something to type."""
+        return re.sub(r"`[^`]+`", lambda found: self.paint("cyan", found[0]), text) if self.colour else text
+
+
+def look(stream: TextIO) -> Look:
+    """Return what the stream can show now; NO_COLOR, CI and dumb terminals get plain lines."""
+    terminal = stream.isatty()
+    unicode = _can_encode(stream, "".join(_ASCII) + "⠋")
+    if not terminal:
+        return Look(unicode=unicode)
+    lively = (
+        os.environ.get("TERM") != "dumb"
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("CI", "").lower() in ("", "0", "false")
+    )
+    return Look(colour=lively, unicode=unicode, width=size(stream)[0], live=lively)
+
+
+def size(stream: TextIO) -> tuple[int, int]:
+    """Return the columns and lines of the terminal behind the stream."""
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return 80, 24
+    return columns or 80, lines or 24
+
+
+def write(stream: TextIO, text: str) -> bool:
+    """Write and flush; return False once nobody reads any more, and stay silent about it."""
+    if not _can_encode(stream, text):
+        text = text.translate(_TO_ASCII)
+        encoding = stream.encoding or "ascii"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        _disconnect(stream)
+        return False
+    except ValueError:  # the stream has been closed
+        return False
+    return True
+
+
+def _disconnect(stream: TextIO) -> None:
+    """Point the stream at nothing, so that neither later output nor Python's own last flush complains."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    except (OSError, ValueError):
+        return
+    finally:
+        os.close(nowhere)
+
+
+def _can_encode(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def clean(line: str) -> str:
+    """Return a line of somebody else's output without what would move the cursor or change colours."""
+    if line.isprintable():
+        return line
+    last = re.sub(_ESCAPES, "", line).rstrip().rpartition("\r")[2]
+    return re.sub(_CONTROLS, "", last.expandtabs(4))
+
+
+def cells(text: str) -> int:
+    """Return how many columns the text takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(
+        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+        for sign in text
+    )
+
+
+def fit(text: str, width: int | None, look: Look) -> str:
+    """Return the text cut in its middle to the width: the ends of our names tell them apart."""
+    if width is None or cells(text) <= width:
+        return text
+    dots = look.safe("…")
+    room = max(0, width - len(dots))
+    head = room // 2
+    tail = room - head
+    while cells(text[:head]) + cells(text[len(text) - tail :]) > room:
+        if tail >= head:
+            tail -= 1
+        else:
+            head -= 1
+    return (text[:head] + dots + text[len(text) - tail :])[: max(width, 0)]
+
+
+def cut(text: str, width: int | None, look: Look) -> str:
+    """Return the beginning of the text, as much as the width takes."""
+    if width is None or cells(text) <= width:
+        return text
+    dots = look.safe("…")
+    room = max(0, width - len(dots))
+    head = min(room, len(text))
+    while cells(text[:head]) > room:
+        head -= 1
+    return (text[:head] + dots)[: max(width, 0)]
+
+
+def wrap(text: str, width: int | None, indent: str = "") -> str:
+    """Return the text broken between words, later lines indented; what stands in backticks stays whole."""
+    if width is None:
+        return text
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = indent if lines else ""
+        for word in re.findall(_WORDS, paragraph):
+            if line.strip() and cells(line) + 1 + cells(word) > width:
+                lines.append(line)
+                line = indent
+            line += (" " if line.strip() else "") + word
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def stdout() -> TextIO:
+    """Return where results go."""
+    return sys.stdout
+
+
+def stderr() -> TextIO:
+    """Return where everything else goes."""
+    return sys.stderr
