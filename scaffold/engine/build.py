@@ -1,0 +1,471 @@
+"""Build one image with `docker buildx build` and report each step; on failure say which step and why.
+
+The SDK knows no BuildKit. Nothing is decided here about whether to build: that is the plan's business.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from scaffold.engine import context, plugins
+from scaffold.errors import (
+    BuildFailed,
+    EngineError,
+    EngineUnavailable,
+    Interrupted,
+    ProjectError,
+    ScaffoldError,
+)
+from scaffold.stack import names
+from scaffold.stack.desired import Build, BuildSecret
+from scaffold.stack.difference import mask_urls, masked
+
+OLDEST_BUILDX = (0, 13)
+"""The first one with --progress=rawjson."""
+_EVIDENCE = 20
+"""Lines of the failing step's output that an error carries."""
+_MASK = "•••"
+_PATIENCE = 10
+"""Seconds that a cancelled build has for ending by itself."""
+
+
+@dataclass(frozen=True)
+class StepStarted:
+    """A step began; BuildKit starts some again after they were done."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class StepDone:
+    id: str
+    name: str
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """One line that the step printed."""
+
+    id: str
+    line: str
+
+
+@dataclass(frozen=True)
+class BuildWarning:
+    text: str
+
+
+BuildEvent = StepStarted | StepDone | StepOutput | BuildWarning
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person or the caller adds to a build."""
+
+    no_cache: bool = False
+    pull: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    """For the image, beside its own: com.docker.compose.project and .service, as Compose puts them."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The project's variables, for secrets that name one; those of this process win."""
+
+
+def build(
+    image: str,
+    build: Build,
+    report: Callable[[BuildEvent], None],
+    options: Options = Options(),
+    *,
+    process_hook: Callable[[subprocess.Popen[bytes]], None] | None = None,
+) -> None:
+    """Build the image, load it into the engine and remember what it was made from.
+
+    `build` has been through `context.read`. `process_hook` gets the process, for terminating it from
+    another thread. Raises BuildFailed with the step that failed and the last lines of its output.
+    """
+    environment = {**options.environment, **os.environ}
+    secret = _Secrets.of(build, environment)
+    command = [*plugins.command("buildx"), *arguments(image, build, options, secret.arguments)]
+    log = _Log(report, secret.hide)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL if build.inline is None else subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**environment, **secret.arguments, "BUILDX_GIT_INFO": "false"},
+        # A group of its own: Ctrl-C reaches this program, which then ends the build in an orderly way.
+        process_group=0,
+    )
+    try:
+        if process_hook:
+            process_hook(process)
+        if process.stdin:
+            try:
+                with process.stdin as inline:
+                    inline.write((build.inline or "").encode(errors="surrogateescape"))
+            except BrokenPipeError:  # it ended at once; its own words follow
+                pass
+        assert process.stderr is not None
+        for record in _records(process.stderr, log.text):
+            log.take(record)
+        code = process.wait()
+    finally:
+        _end(process)
+    if code != 0:
+        raise _failure(image, build, log, code)
+    context.remember(build)
+
+
+def arguments(
+    image: str, build: Build, options: Options = Options(), hidden: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Return the arguments after `docker buildx`, without the values of `hidden` build arguments."""
+    made = ["build", "--load", "--provenance=false", "--progress=rawjson", "--tag", image]
+    made += _each("--tag", build.tags)
+    if build.inline is not None:
+        made += ["--file", "-"]
+    elif context.is_local(build.context):
+        made += ["--file", context.dockerfile_path(build)]
+    elif build.dockerfile != "Dockerfile":
+        made += ["--file", build.dockerfile]
+    if build.target:
+        made += ["--target", build.target]
+    for name, value in build.args:
+        made += ["--build-arg", name if value is None or name in hidden else f"{name}={value}"]
+    made += _each("--secret", map(_secret, build.secrets))
+    labels = {**dict(build.labels), **dict(options.labels), names.CONTEXT: build.digest}
+    made += _each("--label", (f"{name}={value}" for name, value in labels.items()))
+    made += ["--platform", ",".join(build.platforms)] if build.platforms else []
+    made += ["--network", build.network] if build.network else []
+    made += _each("--add-host", (re.sub("[=:]", ":", host, count=1) for host in build.extra_hosts))
+    made += _each("--ssh", (item.removesuffix("=") for item in build.ssh))
+    made += _each("--cache-from", build.cache_from)
+    made += _each("--cache-to", build.cache_to)
+    made += _each("--build-context", (f"{name}={source}" for name, source in build.contexts))
+    made += ["--shm-size", str(build.shm_size)] if build.shm_size else []
+    made += ["--no-cache"] if options.no_cache or build.no_cache else []
+    made += ["--pull"] if options.pull or build.pull else []
+    return (*made, build.context)
+
+
+def _each(option: str, values: Iterable[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
+
+
+def _secret(secret: BuildSecret) -> str:
+    source = f"src={secret.file}" if secret.file else f"env={secret.environment}"
+    line = io.StringIO()
+    csv.writer(line).writerow([f"id={secret.id}", source])
+    return line.getvalue().strip()
+
+
+@dataclass(frozen=True)
+class _Secrets:
+    """Values that must not be seen: in the list of processes, in the output, in an error."""
+
+    arguments: Mapping[str, str]
+    values: tuple[str, ...]
+
+    @staticmethod
+    def of(build: Build, environment: Mapping[str, str]) -> _Secrets:
+        hidden = {
+            name: value for name, value in build.args if value is not None and masked(name, value) != value
+        }
+        values = {value for name, value in hidden.items() if masked(name, "x") != "x"}
+        for secret in build.secrets:
+            if secret.environment is not None:
+                if secret.environment not in environment:
+                    raise ProjectError(
+                        f"The build secret {secret.id} needs the variable {secret.environment}, "
+                        "which is not set.",
+                        f"Set {secret.environment} in .env.",
+                    )
+                values.add(environment[secret.environment])
+            elif secret.file is not None:
+                values |= _secret_lines(secret.id, Path(secret.file))
+        # Shorter ones are in every other line by chance; hiding them tells more than it hides.
+        return _Secrets(hidden, tuple(sorted((v for v in values if len(v) > 3), key=len, reverse=True)))
+
+    def hide(self, text: str) -> str:
+        for value in self.values:
+            text = text.replace(value, _MASK)
+        return mask_urls(text)
+
+
+def _secret_lines(name: str, path: Path) -> set[str]:
+    """Return the lines of a secret file that is small enough to be a secret; a CA bundle is not."""
+    try:
+        if not path.is_file() or path.stat().st_size > 16_384:
+            path.stat()
+            return set()
+        return {line.strip() for line in path.read_text(errors="replace").splitlines()}
+    except FileNotFoundError:
+        raise ProjectError(f"The file of the build secret {name} does not exist: {path}.") from None
+    except OSError as error:
+        raise ProjectError(f"Cannot read the build secret {name}, {path}: {error.strerror}.") from error
+
+
+def _records(stream: Iterable[bytes], text: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects, one a line (buildx ≥ 0.14) or spread over lines (0.13); the rest is `text`."""
+    open_lines: list[str] = []
+    for raw in stream:
+        line = raw.decode(errors="replace").rstrip("\r\n")
+        if open_lines:
+            open_lines.append(line)
+            if line == "}":
+                yield json.loads("\n".join(open_lines))
+                open_lines = []
+        elif line == "{":
+            open_lines = [line]
+        elif line.startswith('{"'):
+            yield json.loads(line)
+        else:
+            text(line)
+    for line in open_lines:
+        text(line)
+
+
+@dataclass
+class _Vertex:
+    name: str
+    started: bool = False
+    error: str = ""
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_EVIDENCE))
+    partial: dict[int, str] = field(default_factory=dict)
+
+
+class _Log:
+    """Turns buildx's records into events and keeps what an error will need."""
+
+    def __init__(self, report: Callable[[BuildEvent], None], hide: Callable[[str], str]) -> None:
+        self._report = report
+        self.hide = hide
+        self.vertices: dict[str, _Vertex] = {}
+        self.lines: deque[str] = deque(maxlen=200)
+        self.is_empty = True
+
+    def text(self, line: str) -> None:
+        self.lines.append(self.hide(line))
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        self.is_empty = False
+        # One record can end a step and start it again: the last word counts.
+        latest = {item["digest"]: item for item in record.get("vertexes") or ()}
+        for digest, item in latest.items():
+            vertex = self.vertices.setdefault(digest, _Vertex(self.hide(item["name"])))
+            if item.get("started") and not vertex.started:
+                vertex.started = True
+                self._report(StepStarted(digest, vertex.name))
+            if item.get("completed") and vertex.started:
+                self._flush(digest, vertex)
+                vertex.started = False
+                vertex.error = self.hide(item.get("error") or "")
+                if not vertex.error:
+                    seconds = _seconds(item["started"], item["completed"])
+                    self._report(StepDone(digest, vertex.name, seconds, bool(item.get("cached"))))
+        for item in record.get("logs") or ():
+            vertex = self.vertices.setdefault(item["vertex"], _Vertex(""))
+            self._output(item["vertex"], vertex, item.get("stream", 1), base64.b64decode(item["data"]))
+        for item in record.get("warnings") or ():
+            self._report(BuildWarning(self.hide(base64.b64decode(item["short"]).decode(errors="replace"))))
+
+    def _output(self, digest: str, vertex: _Vertex, stream: int, data: bytes) -> None:
+        text = vertex.partial.get(stream, "") + data.decode(errors="replace")
+        *whole, vertex.partial[stream] = text.split("\n")
+        for line in whole:
+            self._line(digest, vertex, line)
+
+    def _flush(self, digest: str, vertex: _Vertex) -> None:
+        for line in vertex.partial.values():
+            if line:
+                self._line(digest, vertex, line)
+        vertex.partial.clear()
+
+    def _line(self, digest: str, vertex: _Vertex, line: str) -> None:
+        # A progress bar writes over itself; what stands there at the end is the line.
+        shown = self.hide(line.rstrip("\r").rpartition("\r")[2])
+        vertex.tail.append(shown)
+        self._report(StepOutput(digest, shown))
+
+
+def _seconds(started: str, completed: str) -> float:
+    duration = datetime.fromisoformat(completed) - datetime.fromisoformat(started)
+    return max(0.0, duration.total_seconds())
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Leave no build behind: ask it to stop, which makes the daemon cancel, and wait for it."""
+    if process.stderr:
+        process.stderr.close()
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+# buildx and BuildKit put every cause into one sentence and carry no code for it: the words are all there is.
+_METADATA = "[internal] load metadata for "
+_EXIT_CODE = re.compile(r"exit code: (\d+)")
+_SYNTAX = re.compile(r"dockerfile parse error on line (\d+): (.*)")
+_NO_STAGE = re.compile(r'target stage "?([^"\s]+)"? could not be found')
+_NOT_IN_CONTEXT = re.compile(r'"/([^"]*)": not found')
+_NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
+_UNTRUSTED = re.compile(
+    r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|x509: |self[- ]signed certificate|"
+    r"unable to get (local )?issuer certificate|SSL certificate problem|UnknownIssuer",
+    re.IGNORECASE,
+)
+_UNREACHABLE = re.compile(
+    r"no such host|connection refused|i/o timeout|network is unreachable|TLS handshake timeout|"
+    r"no route to host|deadline exceeded|server misbehaving|connection reset|"
+    r"Temporary failure in name resolution|Could not resolve host|EAI_AGAIN|ENOTFOUND",
+    re.IGNORECASE,
+)
+_ENGINE_GONE = re.compile(
+    r"Cannot connect to the Docker daemon|code = Unavailable|error reading from server: EOF"
+)
+_MEMORY = 137
+
+
+def _failure(image: str, build: Build, log: _Log, code: int) -> ScaffoldError:
+    last = next((line for line in reversed(log.lines) if line.startswith("ERROR: ")), "")
+    error = last.removeprefix("ERROR: ").removeprefix("failed to solve: ")
+    error = error or next((line for line in reversed(log.lines) if line), f"buildx ended with {code}")
+    if _ENGINE_GONE.search(error):
+        return EngineUnavailable(f"{image}: the engine went away during the build.", "Try `docker version`.")
+    if log.is_empty:
+        return _not_started(image, error)
+    if error.endswith("context canceled"):
+        return Interrupted(f"{image}: the build was cancelled; the image is as it was before.")
+    # Of steps that ran side by side the others fail too, as cancelled.
+    failed = [vertex for vertex in log.vertices.values() if vertex.error]
+    vertex = next((item for item in failed if error.endswith(item.error)), failed[-1] if failed else None)
+    frame = _frame(log.lines)
+    if vertex is None:
+        return _without_step(image, build, error, frame)
+    if vertex.name.startswith(_METADATA):
+        return _no_base(image, vertex, frame)
+    step = _step(vertex.name)
+    output = "\n".join((*vertex.tail, vertex.error))
+    exit_code = _EXIT_CODE.search(vertex.error)
+    missing = _NOT_IN_CONTEXT.search(vertex.error)
+    if missing and not exit_code:
+        return _not_in_context(image, build, step, missing[1], frame)
+    cause = f"exit code {exit_code[1]}" if exit_code else _shortened(vertex.error, 200)
+    return BuildFailed(
+        f"{image}: build failed at step `{step}` ({cause}).",
+        _step_hint(output, int(exit_code[1]) if exit_code else None),
+        evidence=tuple(vertex.tail) or frame,
+    )
+
+
+def _not_started(image: str, error: str) -> ScaffoldError:
+    """Return why buildx did not come to its first step; one that is too old says so in no stable words."""
+    answer = subprocess.run([*plugins.command("buildx"), "version"], capture_output=True, text=True)
+    found = re.search(r"\bv?(\d+)\.(\d+)\S*", answer.stdout)
+    if found and (int(found[1]), int(found[2])) < OLDEST_BUILDX:
+        return EngineError(
+            f"buildx {found[0]} is too old: scaffold needs {'.'.join(map(str, OLDEST_BUILDX))} or newer.",
+            "Install a newer one: the package docker-buildx-plugin of Docker's own packages, "
+            "or docker-buildx of Debian and Ubuntu.",
+        )
+    return BuildFailed(f"{image}: the build did not start: {error}", "Try `docker buildx ls`.")
+
+
+def _without_step(image: str, build: Build, error: str, frame: tuple[str, ...]) -> BuildFailed:
+    where = "dockerfile_inline" if build.inline is not None else build.dockerfile
+    if syntax := _SYNTAX.search(error):
+        return BuildFailed(
+            f"{image}: {where}, line {syntax[1]}: {syntax[2]}.", f"Correct {where}.", evidence=frame
+        )
+    if stage := _NO_STAGE.search(error):
+        return BuildFailed(
+            f'{image}: {where} has no stage "{stage[1]}".',
+            f"Add it, or correct `target:`. Stages: see {where}.",
+        )
+    hint = _NO_SPACE_HINT if _NO_SPACE.search(error) else None
+    return BuildFailed(f"{image}: build failed: {error}", hint, evidence=frame)
+
+
+def _no_base(image: str, vertex: _Vertex, frame: tuple[str, ...]) -> BuildFailed:
+    base = vertex.name.removeprefix(_METADATA).removeprefix("docker.io/").removeprefix("library/")
+    if _UNTRUSTED.search(vertex.error):
+        why = "the engine does not trust the registry's certificate"
+        hint = "Add your proxy's certificate to the machine's trust store and restart the engine."
+    elif _UNREACHABLE.search(vertex.error):
+        why = "it is not on this machine and the registry cannot be reached"
+        hint = f"Check the network and the proxy with `docker pull {base}`; REGISTRY in .env names a mirror."
+    else:
+        why = "it does not exist, or needs `docker login`"
+        hint = f"Check the name and tag with `docker pull {base}`."
+    return BuildFailed(
+        f"{image}: no base image {base}: {why}.", hint, evidence=(*frame, _shortened(vertex.error, 300))
+    )
+
+
+def _not_in_context(image: str, build: Build, step: str, name: str, frame: tuple[str, ...]) -> BuildFailed:
+    if step.startswith(("COPY --from", "ADD --from")):
+        return BuildFailed(f"{image}: build failed at step `{step}`: /{name} does not exist.", evidence=frame)
+    if (Path(build.context) / name).exists():
+        ignored_by = context.ignore_file(build)
+        why, hint = (
+            f"{name} is ignored by {ignored_by}",
+            f"Add the line `!{name}` at the end of {ignored_by}.",
+        )
+    else:
+        why = f"{name} does not exist in {build.context}"
+        hint = "Create it, or correct the path; it counts from the build context."
+    return BuildFailed(f"{image}: build failed at step `{step}`: {why}.", hint, evidence=frame)
+
+
+_NO_SPACE_HINT = (
+    "Free disk space: `docker system df` shows what takes it, `docker builder prune` frees build cache."
+)
+
+
+def _step_hint(output: str, exit_code: int | None) -> str | None:
+    if _NO_SPACE.search(output):
+        return _NO_SPACE_HINT
+    if _UNTRUSTED.search(output):
+        return (
+            "Name your proxy's certificate bundle in .env, e.g. CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt."
+        )
+    if exit_code == _MEMORY:
+        return "The step was killed, mostly for want of memory: give the engine more, or build less at once."
+    if exit_code is not None and _UNREACHABLE.search(output):
+        return "The step could not reach the network: check it, and HTTPS_PROXY for builds behind a proxy."
+    return None
+
+
+def _frame(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return buildx's excerpt of the Dockerfile, with `>>>` at the line that failed."""
+    return tuple(line for line in lines if re.match(r"\s*\d+ \| ", line))[-_EVIDENCE:]
+
+
+def _step(name: str) -> str:
+    """Return `RUN make` for `[builder 3/5] RUN make`."""
+    return _shortened(re.sub(r"^\[[^\]]*\] ", "", name), 100)
+
+
+def _shortened(text: str, length: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"

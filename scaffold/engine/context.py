@@ -1,0 +1,366 @@
+"""Say what an image is built from: the digest of a build's files, Dockerfile, arguments and base images.
+
+Reads files, never writes into the project. What is remembered between runs (digests of unchanged files,
+the file lists of earlier builds) lies in the user's cache folder; losing it costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from scaffold.engine import dockerfile, ignore
+from scaffold.errors import ProjectError
+from scaffold.stack.desired import Build
+
+VERSION = 1
+"""Part of every digest and cache file; raised when the same files shall count as changed."""
+KEPT_MANIFESTS = 20
+"""File lists of earlier builds that are kept for one context."""
+_KEPT_FILES = 400
+"""Files kept in one cache folder, over all projects."""
+_RACY = 2_000_000_000
+"""Nanoseconds: a file may change again in the same clock tick, unseen, so a young one is read each time."""
+
+BaseIds = Callable[[str], str | None]
+_Entry = list[Any]
+"""mtime, ctime, size and inode of a file, and the digest of its content: what JSON gives back."""
+
+
+def read(build: Build, base_ids: BaseIds | None = None, *, service: str = "") -> Build:
+    """Return the build with its digest and the digests of its files.
+
+    `base_ids` gives the engine's id of a base image, None when the engine does not have it. Raises
+    ProjectError, naming `service`, for what would make the build fail: no context, no Dockerfile.
+    """
+    return _read(build, base_ids, f"services.{service}.build: " if service else "", {})
+
+
+def read_all(builds: Mapping[str, Build], base_ids: BaseIds | None = None) -> dict[str, Build]:
+    """Return the same for the builds of several services; a context that they share is read once."""
+    trees: dict[tuple[str, str], _Tree] = {}
+    return {
+        service: _read(build, base_ids, f"services.{service}.build: ", trees)
+        for service, build in builds.items()
+    }
+
+
+def bases(build: Build) -> tuple[str, ...]:
+    """Return the images that the build starts from or copies from, as the Dockerfile names them."""
+    if not is_local(build.context) and build.inline is None:
+        return ()
+    return _bases(build, _dockerfile(build, ""))
+
+
+def is_local(context: str) -> bool:
+    """Return whether a context is a folder here and not a URL; compose.yaml's are absolute by now."""
+    return context.startswith("/")
+
+
+def dockerfile_path(build: Build) -> str:
+    return os.path.join(build.context, build.dockerfile)  # noqa: PTH118 - a Path would lose `..` and `./`
+
+
+def ignore_file(build: Build) -> str:
+    """Return the ignore file that BuildKit takes: `<Dockerfile>.dockerignore` before `.dockerignore`."""
+    own = f"{dockerfile_path(build)}.dockerignore"
+    if build.inline is None and Path(own).is_file():
+        return own
+    return f"{build.context}/.dockerignore"
+
+
+def remember(build: Build) -> None:
+    """Keep the file list of a build that was made, for saying later what changed."""
+    folder = _cache("manifests")
+    group = _key(build.context)
+    if build.digest and _write(folder / f"{group}-{build.digest}.json", dict(build.files)):
+        _prune(folder, f"{group}-*.json", KEPT_MANIFESTS)
+        _prune(folder, "*.json", _KEPT_FILES)
+
+
+def manifest(digest: str) -> Mapping[str, str]:
+    """Return the files of an earlier build by its digest, nothing when it is not known any more."""
+    return _Manifest(digest)
+
+
+class _Manifest(Mapping[str, str]):
+    """Read from disk only when somebody looks: most runs find the digest unchanged and never do."""
+
+    def __init__(self, digest: str) -> None:
+        self._digest = digest
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        if not re.fullmatch(r"[0-9a-f]+", self._digest):
+            return {}
+        paths = sorted(_cache("manifests").glob(f"*-{self._digest}.json"))
+        return _load(paths[0], str) if paths else {}
+
+    def __getitem__(self, path: str) -> str:
+        return self._files[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+@dataclass
+class _Tree:
+    """One folder after its ignore rules: files and links by path, and the folders' modes."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
+
+
+def _read(build: Build, base_ids: BaseIds | None, where: str, trees: dict[tuple[str, str], _Tree]) -> Build:
+    files: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    local = is_local(build.context)
+    text = _dockerfile(build, where) if local or build.inline is not None else ""
+    if local:
+        tree = _tree(build.context, ignore_file(build), where, trees)
+        files |= tree.files
+        folders |= tree.folders
+        # Ignored or not, the Dockerfile counts; inside the context it is there already.
+        name = "dockerfile_inline"
+        if build.inline is None:
+            name = os.path.relpath(dockerfile_path(build), build.context)
+        files.setdefault(name, _digest_text(text))
+    elif build.inline is not None:
+        files["dockerfile_inline"] = _digest_text(text)
+    for name, source in build.contexts:
+        if source.startswith("service:"):
+            raise ProjectError(
+                f"{where}additional_contexts.{name}: scaffold cannot build upon another service.",
+                "Name its image: docker-image://<image>.",
+            )
+        if is_local(source):
+            tree = _tree(source, f"{source}/.dockerignore", f"{where}additional_contexts.{name}: ", trees)
+            files |= {f"{name}:{path}": value for path, value in tree.files.items()}
+            folders |= {f"{name}:{path}": value for path, value in tree.folders.items()}
+    references = _bases(build, text)
+    parts = [
+        VERSION,
+        "" if local else build.context,
+        "" if local or build.inline is not None else build.dockerfile,
+        build.target,
+        sorted(_arguments(build).items()),
+        build.labels,
+        build.platforms,
+        build.tags,
+        build.contexts,
+        [[name, base_ids(name) if base_ids else None] for name in references],
+    ]
+    total = hashlib.sha256(json.dumps(parts).encode())
+    for kind in (files, folders):
+        lines = "".join([f"{path}\0{kind[path]}\n" for path in sorted(kind)])
+        total.update(f"{len(kind)}\n{lines}".encode(errors="surrogateescape"))
+    return replace(build, digest=total.hexdigest()[:32], files=files)
+
+
+def _arguments(build: Build) -> dict[str, str]:
+    """Return the build arguments; one without a value is this process's variable, if there is one."""
+    pairs = ((name, os.environ.get(name) if value is None else value) for name, value in build.args)
+    return {name: value for name, value in pairs if value is not None}
+
+
+def _bases(build: Build, text: str) -> tuple[str, ...]:
+    images = [
+        source.removeprefix("docker-image://")
+        for _, source in build.contexts
+        if source.startswith("docker-image://")
+    ]
+    found = dockerfile.bases(text, _arguments(build), [name for name, _ in build.contexts])
+    return tuple(dict.fromkeys((*found, *images)))
+
+
+def _dockerfile(build: Build, where: str) -> str:
+    if build.inline is not None:
+        return build.inline
+    path = Path(dockerfile_path(build))
+    try:
+        return path.read_bytes().decode(errors="surrogateescape")
+    except (FileNotFoundError, NotADirectoryError):
+        if not Path(build.context).is_dir():
+            raise _no_context(build.context, where) from None
+        raise ProjectError(
+            f"{where}there is no Dockerfile at {path}.", "Write it, or set `dockerfile:` in compose.yaml."
+        ) from None
+    except OSError as error:
+        raise ProjectError(f"{where}cannot read {path}: {error.strerror}.") from error
+
+
+def _no_context(path: str, where: str) -> ProjectError:
+    kind = "is not a folder" if Path(path).exists() else "does not exist"
+    return ProjectError(f"{where}the build context {path} {kind}.", "Correct `context:` in compose.yaml.")
+
+
+def _rules(path: str, where: str) -> ignore.Rules:
+    try:
+        text = Path(path).read_bytes().decode(errors="surrogateescape")
+    except (FileNotFoundError, NotADirectoryError):
+        return ignore.Rules()
+    except OSError as error:
+        raise ProjectError(f"{where}cannot read {path}: {error.strerror}.") from error
+    return ignore.parse(text, path)
+
+
+def _tree(root: str, ignore_path: str, where: str, trees: dict[tuple[str, str], _Tree]) -> _Tree:
+    if not Path(root).is_dir():
+        raise _no_context(root, where)
+    rules = _rules(ignore_path, where)
+    if (root, rules.text) not in trees:
+        trees[root, rules.text] = _digests(root, rules, where)
+    return trees[root, rules.text]
+
+
+def _digests(root: str, rules: ignore.Rules, where: str) -> _Tree:
+    cache = _cache("contexts") / f"{_key(root, rules.text)}.json"
+    known: dict[str, _Entry] = _load(cache, list)
+    fresh: dict[str, _Entry] = {}
+    same = True
+    tree = _Tree()
+    files = tree.files
+    newest = time.time_ns() - _RACY
+    for path, status in _walk(root, rules, where):
+        mode = status.st_mode
+        if stat.S_ISREG(mode):
+            old = known.get(path)
+            mtime, ctime, size, inode = status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+            if old is not None and old[0] == mtime and old[1] == ctime and old[2] == size and old[3] == inode:
+                content = old[4]
+                fresh[path] = old
+            else:
+                read_now = _digest_file(f"{root}/{path}", where)
+                if read_now is None:
+                    continue
+                content = read_now
+                if mtime < newest and ctime < newest:
+                    fresh[path] = [mtime, ctime, size, inode, content]
+                    same = False
+            files[path] = f"{content}-{mode & 0o7777:o}"
+        elif stat.S_ISDIR(mode):
+            tree.folders[path] = f"{mode & 0o7777:o}"
+        elif stat.S_ISLNK(mode):
+            with contextlib.suppress(FileNotFoundError):
+                files[path] = "link-" + _digest_text(os.readlink(f"{root}/{path}"))  # noqa: PTH115
+        elif not stat.S_ISSOCK(mode):
+            files[path] = f"special-{mode:o}"
+    if not same or len(fresh) != len(known):  # a file that is gone leaves fewer
+        _write(cache, fresh)
+        _prune(cache.parent, "*.json", _KEPT_FILES)
+    return tree
+
+
+def _walk(root: str, rules: ignore.Rules, where: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield path and status of all that is not ignored; ignored folders are not opened."""
+    judge = rules.judge if rules.groups else None
+    pending: list[tuple[str, ignore.State]] = [("", rules.start)]
+    while pending:
+        folder, state = pending.pop()
+        try:
+            with os.scandir(f"{root}/{folder}") as entries:
+                found = list(entries)
+        except FileNotFoundError:  # gone since its parent was read
+            continue
+        except OSError as error:
+            raise _unreadable(f"{root}/{folder}", where, error) from error
+        for entry in found:
+            name = entry.name
+            path = folder + name
+            ignored, own = judge(path, name, state) if judge else (False, state)
+            if entry.is_dir(follow_symlinks=False) and (not ignored or rules.may_include_below(path)):
+                pending.append((f"{path}/", own))
+            if not ignored:
+                try:
+                    yield path, entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+
+
+def _digest_file(path: str, where: str) -> str | None:
+    """Return the digest of a file's content, None when it is gone."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - ten thousand times
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(path, where, error) from error
+
+
+def _digest_text(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def _unreadable(path: str, where: str, error: OSError) -> ProjectError:
+    return ProjectError(
+        f"{where}cannot read {path.rstrip('/')}: {error.strerror}.",
+        "Make it readable, or name it in .dockerignore if the image does not need it.",
+    )
+
+
+def _key(*texts: str) -> str:
+    return _digest_text("\0".join(texts))[:16]
+
+
+def _cache(kind: str) -> Path:
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(home) if home.startswith("/") else Path.home() / ".cache"
+    return base / "scaffold" / kind
+
+
+def _load(path: Path, kind: type) -> dict[str, Any]:
+    """Return the files of a cache file; whatever is wrong with it, it is as if it were not there."""
+    try:
+        document = json.loads(path.read_bytes())
+        if document["version"] != VERSION:
+            return {}
+        files = document["files"]
+        sound = isinstance(files, dict) and all(type(value) is kind for value in files.values())
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+    return files if sound else {}
+
+
+def _write(path: Path, files: Mapping[str, object]) -> bool:
+    """Write a cache file whole or not at all, readable for its owner alone; say whether it worked."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            with open(draft, "w", encoding="ascii", opener=_private) as file:
+                file.write(json.dumps({"version": VERSION, "files": files}, separators=(",", ":")))
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    except OSError:
+        return False
+    return True
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _prune(folder: Path, pattern: str, keep: int) -> None:
+    """Remove the oldest cache files beyond `keep`; another run may do the same at the same time."""
+    with contextlib.suppress(OSError):
+        paths: Sequence[Path] = list(folder.glob(pattern))
+        if len(paths) > keep:
+            for path in sorted(paths, key=lambda item: item.stat().st_mtime_ns)[: len(paths) - keep]:
+                path.unlink(missing_ok=True)

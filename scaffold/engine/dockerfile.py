@@ -1,0 +1,110 @@
+"""Read from a Dockerfile which images it builds upon. Pure; BuildKit itself judges the rest."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+
+_ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)\s*", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"#\s*\w+\s*=.*")
+_HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_]\w*)\1")
+_VARIABLE = re.compile(r"\$\{(\w+)(?:(:?[-+])([^${}]*))?\}|\$(\w+)")
+_FROM_FLAG = re.compile(r"(?:^|,)from=([^,\s]+)")
+
+
+def bases(text: str, args: Mapping[str, str], named: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the images of FROM, `COPY --from` and `RUN --mount=from=`, without stages and `named` contexts.
+
+    `args` are the build's arguments; they win over the defaults of ARG lines before the first FROM.
+
+    >>> bases("ARG TAG=3\\nFROM python:${TAG}-slim AS base\\nFROM base\\n", {"TAG": "3.13"})
+    ('python:3.13-slim',)
+    """
+    known = {name.lower() for name in named} | {"scratch"}
+    scope: dict[str, str] = {}
+    found: dict[str, None] = {}
+    seen_from = False
+    for keyword, rest in _instructions(text):
+        references: list[str] = []
+        if keyword == "ARG" and not seen_from:
+            for name, default in _arguments(rest):
+                value = args.get(name, None if default is None else _expand(default, scope))
+                if value is not None:
+                    scope[name] = value
+        elif keyword == "FROM":
+            seen_from = True
+            words = [word for word in rest.split() if not word.startswith("--")]
+            references = [_expand(words[0], scope).strip("\"'")] if words else []
+            stage = words[2].lower() if len(words) > 2 and words[1].lower() == "as" else ""
+        elif keyword in ("COPY", "ADD", "RUN"):
+            for word in rest.split():
+                if not word.startswith("--"):
+                    break
+                name, _, value = word.partition("=")
+                if name == "--from":
+                    references.append(value)
+                elif name == "--mount":
+                    references += _FROM_FLAG.findall(value)
+        for reference in references:
+            if reference and reference.lower() not in known and not reference.isdigit():
+                found[reference] = None
+        if keyword == "FROM" and references and stage:
+            known.add(stage)
+    return tuple(found)
+
+
+def _instructions(text: str) -> Iterator[tuple[str, str]]:
+    """Yield keyword and arguments: continued lines joined, comments and here-documents left out."""
+    lines = iter(text.removeprefix("\ufeff").splitlines())
+    escape, directives = "\\", True
+    parts: list[str] = []
+    for line in lines:
+        stripped = line.strip()
+        if directives and (match := _ESCAPE.fullmatch(stripped)):
+            escape = match[1]
+        directives = directives and _DIRECTIVE.fullmatch(stripped) is not None
+        if not stripped or stripped.startswith("#"):
+            continue
+        if stripped.endswith(escape):
+            parts.append(stripped[:-1])
+            continue
+        keyword, _, rest = " ".join((*parts, stripped)).strip().partition(" ")
+        parts = []
+        keyword = keyword.upper()
+        yield keyword, rest.strip()
+        if keyword in ("RUN", "COPY", "ADD"):
+            for _, end in _HEREDOC.findall(rest):
+                for inside in lines:
+                    if inside.strip("\t") == end:
+                        break
+
+
+def _arguments(rest: str) -> Iterator[tuple[str, str | None]]:
+    try:
+        words = shlex.split(rest, posix=True)
+    except ValueError:
+        words = rest.split()
+    for word in words:
+        name, equals, value = word.partition("=")
+        yield name, value if equals else None
+
+
+def _expand(text: str, scope: Mapping[str, str]) -> str:
+    """Replace `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`, innermost first."""
+
+    def value(match: re.Match[str]) -> str:
+        name, operator, word = match[1] or match[4], match[2] or "", match[3] or ""
+        present = bool(scope.get(name)) if operator.startswith(":") else name in scope
+        if operator.endswith("+"):
+            return word if present else ""
+        if operator.endswith("-") and not present:
+            return word
+        return scope.get(name, "")
+
+    for _ in range(10):
+        made = _VARIABLE.sub(value, text)
+        if made == text:
+            break
+        text = made
+    return text
