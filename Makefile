@@ -7,7 +7,7 @@ export PYTHON
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test check format setup engine images engine-stop bench faults soak lock clean
+.PHONY: help demo demo-clean test check format examples setup engine images engine-stop bench faults soak lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: setup ## lint and types: ruff, mypy --strict, shellcheck, hadolint
 format: setup ## let ruff put the code in order
 	@$(bin)/ruff check --fix-only --quiet .
 	@$(bin)/ruff format --quiet .
+
+examples: setup ## re-render examples/ from the templates
+	@$(bin)/python tests/render_examples.py
 
 setup: ## .venv with the locked tools and this project, editable
 	@tests/engine/venv
