@@ -1,4 +1,4 @@
-"""Prove that a service is ready, from outside: a real login, an HTTP answer, the health check, or completion."""
+"""Prove that a service is ready, from outside: a login, an HTTP answer, the health check, or completion."""
 
 from __future__ import annotations
 
@@ -78,8 +78,9 @@ class Waiting:
                     if database.user
                     else f"{database.kind} {version}"
                 )
-        port = _published(now, service)
-        if service.ready_path and port:
+        first = service.ports[0] if service.ports else None
+        port = now.reachable(f"{first.target}/{first.protocol}") if first else None
+        if service.ready_path and port and self.engine.is_local:
             return _wait_for_http(service, port, deadline, watched.ended)
         if service.has_healthcheck:
             return self._healthy(service, name, watched, deadline)
@@ -87,10 +88,11 @@ class Waiting:
 
     def _address(self, container: Container, port: int) -> tuple[str, int] | None:
         """Return where the server can be reached from here, None when it cannot."""
-        for target, host, published in container.ports:
-            if target == f"{port}/tcp" and self.engine.is_local and ":" not in host:
-                return ("127.0.0.1" if host in ("", "0.0.0.0") else host), published
-        return (container.address, port) if self.engine.is_local and container.address else None
+        if not self.engine.is_local:
+            return None
+        return container.reachable(f"{port}/tcp") or (
+            (container.address, port) if container.address else None
+        )
 
     def _complete(
         self, service: Service, name: str, now: Container, watched: Watched, deadline: float
@@ -144,23 +146,12 @@ def _until(event: threading.Event, deadline: float, message: str) -> None:
         raise NotReady(message)
 
 
-def _published(container: Container, service: Service) -> tuple[str, int] | None:
-    """Return host address and port of the service's first published port."""
-    for port in service.ports:
-        for target, host, published in container.ports:
-            if target == f"{port.target}/{port.protocol}" and ":" not in host:
-                return ("127.0.0.1" if host in ("", "0.0.0.0") else host), published
-    return None
-
-
 def http_status(address: tuple[str, int], path: str, timeout: float) -> int | str:
     """Return the status code of one GET, or why there was none."""
     connection = http.client.HTTPConnection(*address, timeout=timeout)
     try:
         connection.request("GET", path)
-        response = connection.getresponse()
-        response.read()
-        return response.status
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
         return str(error) or type(error).__name__
     finally:

@@ -1,10 +1,10 @@
-"""The main line: files → desired, engine → observed, plan, apply. Commands call these; nothing here prints."""
+"""The main line: files → desired, engine → observed, plan, apply. Commands call it; nothing here prints."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,14 @@ from scaffold.checkout import Checkout
 from scaffold.errors import ProjectError, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.stack import desired as wish
-from scaffold.stack import environment, names
+from scaffold.stack import environment, names, status
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Observed
 from scaffold.stack.plan import Plan, Wishes
 from scaffold.stack.progress import Report
-from scaffold.stack.status import Status, status
-from scaffold.stack.steps import BuildImage, Prove
+from scaffold.stack.status import Status
+from scaffold.stack.steps import Prove
 
 if TYPE_CHECKING:
     from scaffold.engine.apply import Applied
@@ -80,14 +80,15 @@ def _engine() -> Iterator[Engine]:
         yield engine
 
 
-def examine(session: Session, wishes: Wishes = Wishes()) -> Situation:
+def examine(session: Session, wishes: Wishes = planning.NOTHING_MORE) -> Situation:
     """Read the build contexts and the engine, and plan. Changes nothing."""
     from scaffold.engine import observe
 
-    with ThreadPoolExecutor(4) as pool:
-        builds = _contexts(session, pool)
+    # Reading files and asking the engine do not wait for each other.
+    with ThreadPoolExecutor(1) as pool:
+        builds = pool.submit(_builds, session)
         observed = observe.observe(session.engine, session.desired)
-        desired = session.desired.with_builds({name: future.result() for name, future in builds.items()})
+        desired = session.desired.with_builds(builds.result())
     check_owner(session.checkout, desired, observed)
     return Situation(desired, observed, planning.plan(desired, observed, wishes))
 
@@ -104,14 +105,45 @@ def observe(session: Session) -> Observed:
     return observed
 
 
-def report(session: Session, *, sizes: bool = False) -> Status:
-    """Return the project's status; with `sizes` the engine measures the volumes, which takes a while."""
+def after(session: Session, done: Situation) -> Situation:
+    """Return the situation once a plan was carried out; the files are those that the plan was made from."""
     from scaffold.engine import observe as reader
 
-    situation = examine(session)
-    names_of = [volume.name for volume in situation.observed.volumes]
-    measured = reader.volume_sizes(session.engine, names_of) if sizes and names_of else {}
-    return status(situation.desired, situation.observed, situation.plan, measured)
+    observed = reader.observe(session.engine, done.desired)
+    return Situation(done.desired, observed, planning.plan(done.desired, observed))
+
+
+def status_of(situation: Situation, sizes: Mapping[str, int] | None = None) -> Status:
+    """Return the project's status."""
+    return status.status(situation.desired, situation.observed, situation.plan, sizes)
+
+
+def volume_sizes(session: Session, situation: Situation) -> Mapping[str, int]:
+    """Return bytes by volume; the engine walks the files, so this takes as long as there is data."""
+    from scaffold.engine import observe as reader
+
+    own = [volume.name for volume in situation.observed.volumes]
+    return reader.volume_sizes(session.engine, own) if own else {}
+
+
+def summary(before: Situation, after: Situation, seconds: float) -> status.Summary:
+    """Return what a run ends with."""
+    from scaffold.data import database as databases
+
+    address: str | None = None
+    for service in after.desired.services:
+        database = databases.database_of(service)
+        for container in after.observed.of_service(service.name) if database else ():
+            found = container.reachable(f"{database.port}/tcp") if database else None
+            address = address or (databases.url(database, *found, mask=True) if database and found else None)
+    return status.Summary(
+        project=after.desired.project,
+        url=status.url(after.desired, after.observed),
+        database=address,
+        changed=bool(before.plan.changes),
+        seconds=seconds,
+        has_data=any(volume.project == after.desired.project for volume in after.observed.volumes),
+    )
 
 
 def destruction(session: Session) -> Plan:
@@ -154,9 +186,7 @@ def running(session: Session, service: str) -> str:
     raise ScaffoldError(f"Service {service} {state}.", "Start it with `scaffold run`.")
 
 
-def verify(
-    session: Session, situation: Situation, report: Report, cancellation: Cancellation, timeout: float
-) -> None:
+def verify(session: Session, situation: Situation, cancellation: Cancellation, timeout: float) -> None:
     """Ask the services that the plan left alone once more, so that "running" is never only assumed."""
     proofs = unproven(situation)
     if proofs:
@@ -175,17 +205,15 @@ def whats_there(session: Session) -> tuple[str, str]:
     return f"Interrupted. Now there: {shown or 'no container'}.", "`scaffold run` goes on from here."
 
 
-def _contexts(session: Session, pool: ThreadPoolExecutor) -> Mapping[str, Future[wish.Build]]:
+def _builds(session: Session) -> Mapping[str, wish.Build]:
     from scaffold.engine import context, observe
 
     def base(reference: str) -> str | None:
         return observe.image_id(session.engine, reference)
 
-    return {
-        service.name: pool.submit(context.read, service.build, base)
-        for service in session.desired.services
-        if service.build
-    }
+    return context.read_all(
+        {service.name: service.build for service in session.desired.services if service.build}, base
+    )
 
 
 def check_owner(checkout: Checkout, desired: Desired, observed: Observed) -> None:
@@ -236,26 +264,14 @@ def unproven(situation: Situation) -> tuple[Prove, ...]:
     """Return the proofs of services that the plan leaves alone, so that "up" is never only assumed."""
     proven = {item.step.service.name for item in situation.plan.steps if isinstance(item.step, Prove)}
     return tuple(
-        Prove(service, tuple(wish.container_name(situation.desired, service, n) for n in range(1, service.replicas + 1)), "already running")
+        Prove(
+            service,
+            tuple(wish.container_name(situation.desired, service, n) for n in range(1, service.replicas + 1)),
+            "already running",
+        )
         for service in situation.desired.services
         if service.ready_path and service.name not in proven
     )
-
-
-def uncached(plan: Plan) -> Plan:
-    """Return the same plan with builds that use no cache."""
-    return Plan(
-        tuple(
-            replace(item, step=replace(item.step, service=_without_cache(item.step.service)))
-            if isinstance(item.step, BuildImage)
-            else item
-            for item in plan.steps
-        )
-    )
-
-
-def _without_cache(service: wish.Service) -> wish.Service:
-    return replace(service, build=replace(service.build, no_cache=True)) if service.build else service
 
 
 def _known(engine: Engine, checkout: Checkout, project: str) -> checkouts.Known:

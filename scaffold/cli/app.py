@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -40,13 +41,14 @@ def root(
     """Start a backend right, and run it with its database, proven healthy."""
 
 
-app.command()(new.new)
-for command in (change.run, change.plan, look.status, look.logs, enter.shell, enter.db):
-    app.command()(command)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    *(new.new, change.run, change.plan, look.status, look.logs, enter.shell, enter.db),
+    *(change.stop, change.down, change.destroy),
+)
+for _command in _COMMANDS:
+    app.command()(_command)
 # What comes after `--` or the first word belongs to the command inside.
 app.command("exec", context_settings={"allow_interspersed_args": False})(enter.execute)
-for command in (change.stop, change.down, change.destroy):
-    app.command()(command)
 
 
 def main() -> None:
@@ -76,7 +78,8 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         console.error(_system(error), as_json=as_json)
         return 1
-    except Exception as error:  # noqa: BLE001 - no traceback ever reaches a user
+    except Exception as error:
+        # No traceback ever reaches a user.
         if os.environ.get("SCAFFOLD_DEBUG"):
             raise
         console.error(_bug(error), as_json=as_json)
@@ -87,12 +90,8 @@ def run(arguments: list[str]) -> int:
 def _usage(error: TyperException, arguments: list[str]) -> ScaffoldError:
     command = next((word for word in arguments if not word.startswith("-")), "")
     known = command in {name for name in (item.name for item in app.registered_commands) if name}
-    known = known or command in {
-        getattr(item.callback, "__name__", "") for item in app.registered_commands
-    }
-    return ScaffoldError(
-        error.format_message(), f"See `scaffold {command + ' ' if known else ''}--help`."
-    )
+    known = known or command in {getattr(item.callback, "__name__", "") for item in app.registered_commands}
+    return ScaffoldError(error.format_message(), f"See `scaffold {command + ' ' if known else ''}--help`.")
 
 
 def _system(error: OSError) -> ScaffoldError:

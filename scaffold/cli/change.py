@@ -21,7 +21,9 @@ from scaffold.stack.plan import Plan, Wishes
 
 Where = Annotated[
     Path | None,
-    typer.Argument(metavar="[DIR]", help="The project's folder.", show_default="here, or the nearest one above"),
+    typer.Argument(
+        metavar="[DIR]", help="The project's folder.", show_default="here, or the nearest one above"
+    ),
 ]
 
 
@@ -63,13 +65,17 @@ def run(
         console.plan(situation.plan, session.desired.project, as_json=as_json)
         return
     begun = time.monotonic()
-    with _working(checkout, "run", no_wait=no_wait) as cancellation:
-        with workflow.session(checkout, profiles=profiles, write_env=True) as session:
-            situation = workflow.examine(session, wishes)
-            _apply(session, situation, cancellation, timeout, quiet=quiet or as_json, verbose=verbose)
-            status = workflow.report(session)
-    if not attach or as_json:
-        console.started(status, changes=len(situation.plan.changes), seconds=time.monotonic() - begun, as_json=as_json, quiet=quiet)
+    with (
+        _working(checkout, "run", no_wait=no_wait) as cancellation,
+        workflow.session(checkout, profiles=profiles, write_env=True) as session,
+    ):
+        situation = workflow.examine(session, wishes)
+        _apply(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
+        after = workflow.after(session, situation)
+    if as_json:
+        console.status(workflow.status_of(after), as_json=True)
+    elif not quiet and not attach:
+        console.summary(workflow.summary(situation, after, time.monotonic() - begun), as_json=False)
     if attach:
         _attach(checkout, profiles)
 
@@ -114,10 +120,9 @@ def stop(
     checkout = checkouts.find(place(where, project))
     with _working(checkout, "stop", no_wait=no_wait) as cancellation, workflow.session(checkout) as session:
         steps = planning.stop(session.desired, workflow.observe(session))
-        _teardown(session, steps, cancellation, quiet=quiet or as_json)
-    console.ended(
-        session.desired.project, steps, "Stopped. `scaffold run` starts it again.", as_json=as_json, quiet=quiet
-    )
+        _teardown(session, steps, cancellation, quiet=quiet)
+    said = "Stopped. `scaffold run` starts it again." if steps.changes else "Nothing was running."
+    _ended(session, steps, said, as_json=as_json, quiet=quiet)
 
 
 def down(
@@ -137,10 +142,11 @@ def down(
     with _working(checkout, "down", no_wait=no_wait) as cancellation, workflow.session(checkout) as session:
         observed = workflow.observe(session)
         steps = planning.teardown(session.desired, observed, "down")
-        _teardown(session, steps, cancellation, quiet=quiet or as_json)
+        _teardown(session, steps, cancellation, quiet=quiet)
     kept = [volume.name for volume in observed.volumes if volume.project == session.desired.project]
-    stays = f"The data stays in volume {', '.join(kept)}." if kept else "There was no data."
-    console.ended(session.desired.project, steps, f"Removed. {stays}", as_json=as_json, quiet=quiet)
+    said = "Removed." if steps.changes else "There was nothing to remove."
+    said += f" The data stays in volume {', '.join(kept)}." if kept else ""
+    _ended(session, steps, said, as_json=as_json, quiet=quiet)
 
 
 def destroy(
@@ -166,22 +172,25 @@ def destroy(
       scaffold destroy --yes-delete-data myapp-1a2b3c4d
     """
     checkout = checkouts.find(place(where, project))
-    with _working(checkout, "destroy", no_wait=no_wait) as cancellation, workflow.session(checkout) as session:
+    with (
+        _working(checkout, "destroy", no_wait=no_wait) as cancellation,
+        workflow.session(checkout) as session,
+    ):
         steps = workflow.destruction(session)
         if steps.changes:
             _consent(session.desired.project, steps, yes_delete_data)
-        _teardown(session, steps, cancellation, quiet=quiet or as_json)
-    console.ended(
-        session.desired.project, steps, "Nothing of it is left on the engine.", as_json=as_json, quiet=quiet
-    )
+        _teardown(session, steps, cancellation, quiet=quiet)
+    _ended(session, steps, "Nothing of it is left on the engine.", as_json=as_json, quiet=quiet)
 
 
 def _consent(project: str, steps: Plan, named: str | None) -> None:
     if named is not None:
         if named != project:
-            raise UsageError(f'"{named}" is not this project\'s name: nothing was removed.', f"Its name is {project}.")
+            raise UsageError(
+                f'"{named}" is not this project\'s name: nothing was removed.', f"Its name is {project}."
+            )
         return
-    console.plan(steps, project, as_json=False, to_stderr=True)
+    console.announce(steps, project)
     prompts.confirm_name(
         project,
         f"This deletes data for good. Type {project} to go on:",
@@ -201,8 +210,16 @@ def _working(checkout: checkouts.Checkout, command: str, *, no_wait: bool) -> It
     """Hold the project's lock, and turn Ctrl-C into a polite end."""
     cancellation = Cancellation()
     with (
-        checkouts.lock(checkout, command, wait=not no_wait, waiting=lambda holder: console.note(f"Waiting for {holder} …")),
-        on_signals(cancellation, lambda: console.note("Stopping: finishing what was begun. Ctrl-C again ends at once.")),
+        checkouts.lock(
+            checkout,
+            command,
+            wait=not no_wait,
+            waiting=lambda holder: console.note(f"Waiting for {holder} …"),
+        ),
+        on_signals(
+            cancellation,
+            lambda: console.note("Stopping: finishing what was begun. Ctrl-C again ends at once."),
+        ),
     ):
         yield cancellation
         if cancellation.requested:
@@ -221,24 +238,24 @@ def _apply(
     try:
         with console.progress(situation.plan, quiet=quiet, verbose=verbose) as report:
             workflow.apply(session, situation, report, cancellation, timeout)
-            workflow.verify(session, situation, report, cancellation, timeout)
+            workflow.verify(session, situation, cancellation, timeout)
     except Interrupted as error:
         raise Interrupted(*workflow.whats_there(session)) from error
 
 
 def _teardown(session: workflow.Session, steps: Plan, cancellation: Cancellation, *, quiet: bool) -> None:
     situation = workflow.Situation(session.desired, workflow.EMPTY, steps)
-    _apply_teardown(session, situation, cancellation, quiet=quiet)
-
-
-def _apply_teardown(
-    session: workflow.Session, situation: workflow.Situation, cancellation: Cancellation, *, quiet: bool
-) -> None:
     try:
-        with console.progress(situation.plan, quiet=quiet, verbose=False) as report:
-            workflow.apply(session, situation, report, cancellation, 60.0)
+        with console.progress(steps, quiet=quiet) as report:
+            workflow.apply(session, situation, report, cancellation, timeout=60.0)
     except Interrupted as error:
         raise Interrupted(*workflow.whats_there(session)) from error
+
+
+def _ended(session: workflow.Session, steps: Plan, said: str, *, as_json: bool, quiet: bool) -> None:
+    document = {"project": session.desired.project, "changes": len(steps.changes), "message": said}
+    if as_json or not quiet:
+        console.result(document, as_json=as_json, text=said)
 
 
 def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
@@ -253,8 +270,9 @@ def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
             on_signals(cancellation, lambda: console.note("Stopping …")),
             cancellation.wakes(interrupted.set),
         ):
-            pairs = workflow.log_sources(session, None)
-            logs.show(session.engine, pairs, console.log_writer(pairs), follow=True, tail_lines=20, stop=interrupted)
+            sources = workflow.log_sources(session, None)
+            write = console.log([label for label, _ in sources], cancellation.request)
+            logs.show(session.engine, sources, write, follow=True, tail_lines=20, stop=interrupted)
             if cancellation.requested:
                 steps = planning.stop(session.desired, workflow.observe(session))
                 _teardown(session, steps, Cancellation(), quiet=False)

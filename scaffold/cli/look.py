@@ -29,8 +29,9 @@ def status(
     """
     checkout = checkouts.find(place(where, project))
     with workflow.session(checkout) as session:
-        found = workflow.report(session, sizes=True)
-    console.status(found, as_json=as_json)
+        situation = workflow.examine(session)
+        sizes = workflow.volume_sizes(session, situation)
+    console.status(workflow.status_of(situation, sizes), as_json=as_json)
 
 
 def logs(
@@ -63,13 +64,11 @@ def logs(
             reader.show(
                 session.engine,
                 sources,
-                console.log_writer(sources),
+                console.log([label for label, _ in sources], cancellation.request),
                 follow=follow,
                 tail_lines="all" if tail is None else tail,
                 timestamps=timestamps,
                 stop=ended,
             )
     if cancellation.requested:
-        raise Interrupted("")
-
-
+        raise typer.Exit(Interrupted.exit_code)

@@ -90,7 +90,7 @@ def new(
         made = project.preview(source, place, given)
     else:
         made = project.create(source, place, given, git=not no_git)
-    console.show(_document(made), text=_summary(made), as_json=as_json)
+    console.result(_document(made), as_json=as_json, text=_summary(made))
 
 
 def _template(reference: str | None) -> Template:
@@ -104,7 +104,7 @@ def _template(reference: str | None) -> Template:
 
 def _asked_destination() -> str:
     if not prompts.has_terminal():
-        raise UsageError("The destination is missing.", "Name the folder to create: scaffold new myapp")
+        raise UsageError("The destination is missing.", "Name the folder to create: `scaffold new myapp`.")
     return prompts.text("Folder to create:", default="my-backend")
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import queue
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from scaffold.engine import build as images
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.errors import EngineError, Interrupted, ScaffoldError
 from scaffold.stack import names
-from scaffold.stack.desired import Desired, Service, container_request
+from scaffold.stack.desired import Desired, Network, Service, container_request
 from scaffold.stack.plan import Plan
 from scaffold.stack.progress import Failed, Finished, Output, Report, Started
 from scaffold.stack.steps import (
@@ -34,6 +36,9 @@ from scaffold.stack.steps import (
     UnpauseContainer,
     words,
 )
+
+if TYPE_CHECKING:
+    from docker.types import IPAMConfig
 
 Prover = Callable[[Prove], str]
 """Wait until a service is ready; returns how it was proven, raises NotReady or DataRefused."""
@@ -166,8 +171,6 @@ def _stop(name: str, timeout: int, engine: Engine) -> None:
 
 
 def _create_network(step: CreateNetwork, desired: Desired, engine: Engine) -> None:
-    import json
-
     network = step.network
     labels = dict(network.labels) | {
         names.PROJECT: desired.project,
@@ -179,7 +182,7 @@ def _create_network(step: CreateNetwork, desired: Desired, engine: Engine) -> No
         network.name,
         driver=network.driver or "bridge",
         options=dict(network.options) or None,
-        ipam=_ipam(json.loads(network.ipam)) if network.ipam else None,
+        ipam=_ipam(network) if network.ipam else None,
         internal=network.internal,
         attachable=network.attachable or None,
         enable_ipv6=network.ipv6,
@@ -187,23 +190,20 @@ def _create_network(step: CreateNetwork, desired: Desired, engine: Engine) -> No
     )
 
 
-def _ipam(section: Mapping[str, object]) -> dict[str, object]:
+def _ipam(network: Network) -> IPAMConfig:
     """Return Compose's ipam section in the engine's words."""
-    words_of = {
-        "subnet": "Subnet",
-        "gateway": "Gateway",
-        "ip_range": "IPRange",
-        "aux_addresses": "AuxiliaryAddresses",
-    }
-    pools = section.get("config")
-    return {
-        "Driver": section.get("driver") or "default",
-        "Config": [
-            {words_of[key]: value for key, value in pool.items() if key in words_of}
-            for pool in (pools if isinstance(pools, list) else ())
+    from docker.types import IPAMConfig, IPAMPool
+
+    pools = [dict(pool) for pool in network.pools]
+    section = json.loads(network.ipam)
+    return IPAMConfig(
+        driver=section.get("driver") or "default",
+        pool_configs=[
+            IPAMPool(subnet=pool.get("subnet"), iprange=pool.get("ip_range"), gateway=pool.get("gateway"))
+            for pool in pools
         ],
-        "Options": section.get("options") or {},
-    }
+        options=section.get("options"),
+    )
 
 
 def _create_volume(step: CreateVolume, desired: Desired, engine: Engine) -> None:
@@ -248,7 +248,8 @@ def _build(service: Service, desired: Desired, say: Callable[[str], None]) -> No
             case _:
                 pass
 
-    images.build(service.image, service.build, show)
+    labels = ((names.PROJECT, desired.project), (names.SERVICE, service.name))
+    images.build(service.image, service.build, show, images.Options(labels=labels))
 
 
 def _pull(step: PullImage, index: int, engine: Engine, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""Run a command inside a container with this terminal: the docker command does it better than any API client."""
+"""Run a command inside a container with this terminal: nobody does that better than the docker command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def interactive(container: str, command: Sequence[str]) -> int:
     docker = shutil.which("docker")
     if not docker:
         raise EngineUnavailable(
-            "There is no docker command.", "Install it: https://docs.docker.com/engine/install/ (docker-ce-cli)."
+            "There is no docker command.",
+            "Install it (package docker-ce-cli): https://docs.docker.com/engine/install/",
         )
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     flags = ("--interactive", "--tty") if terminal else ("--interactive",)

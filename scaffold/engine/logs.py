@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from scaffold.engine.client import Engine, engine_errors
 
@@ -26,8 +27,7 @@ def show(
     write: Callable[[str, str], None],
     *,
     follow: bool,
-    tail_lines: int | str,
-    since: int | None = None,
+    tail_lines: int | Literal["all"],
     timestamps: bool = False,
     stop: threading.Event,
 ) -> None:
@@ -46,7 +46,6 @@ def show(
                 stream=True,
                 follow=follow,
                 tail=tail_lines,
-                since=since,
                 timestamps=timestamps,
             )
             streams.append(stream)

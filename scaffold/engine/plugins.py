@@ -1,4 +1,4 @@
-"""Find the docker command's plugins: calling the binary itself saves the 50 ms that the docker command adds."""
+"""Find the docker command's plugins: calling the binary itself saves what the docker command adds, 50 ms."""
 
 from __future__ import annotations
 

@@ -126,6 +126,15 @@ class Network:
     labels: tuple[tuple[str, str], ...] = ()
 
     @property
+    def pools(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """Return the address pools of ipam, each as (key, value) pairs in Compose's words."""
+        section = json.loads(self.ipam) if self.ipam else {}
+        return tuple(
+            tuple((str(key), str(value)) for key, value in sorted(pool.items()))
+            for pool in section.get("config") or ()
+        )
+
+    @property
     def digest(self) -> str:
         """Return what the network is compared by; its key and whether it is external do not count."""
         return digest(

@@ -64,9 +64,14 @@ _ENGINE_DEFAULTS: Mapping[str, object] = {
 }
 
 
+def is_secret(name: str) -> bool:
+    """Return whether a variable of this name is taken for a secret."""
+    return _SECRET.search(name) is not None
+
+
 def masked(name: str, value: str) -> str:
     """Return a value as it may be shown: secrets hidden by their name, passwords hidden inside URLs."""
-    if _SECRET.search(name) and value:
+    if is_secret(name) and value:
         return _MASK
     return mask_urls(value)
 
@@ -78,7 +83,7 @@ def mask_urls(text: str) -> str:
 
 def secrets_of(service: Service) -> tuple[str, ...]:
     """Return the values that must never be printed: by variable name, and the passwords of URLs."""
-    found = {value for key, value in service.environment if value and _SECRET.search(key)}
+    found = {value for key, value in service.environment if value and is_secret(key)}
     for _, value in service.environment:
         if "://" in value and "@" in value:
             try:

@@ -63,7 +63,7 @@ def _project(prefix: str, real_path: str, kept: Mapping[str, str]) -> str:
 
 
 def slug(name: str) -> str:
-    """Return a name that Compose accepts: lower case, digits, dashes, underscores, a letter or digit first."""
+    """Return a name that Compose accepts: lower case, digits, dashes, underscores."""
     return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "project"
 
 

@@ -1,4 +1,4 @@
-"""What is on the engine for one project, as frozen values; engine.observe makes it, plan and status read it."""
+"""What is on the engine for one project, as frozen values. engine.observe makes it, plan reads it."""
 
 from __future__ import annotations
 
@@ -53,6 +53,13 @@ class Container:
     def one_off(self) -> bool:
         """Return whether it is a `docker compose run` container: nobody's business but its maker's."""
         return self.labels.get(names.ONE_OFF, "False") == "True"
+
+    def reachable(self, target: str) -> tuple[str, int] | None:
+        """Return where this machine reaches a port such as `8000/tcp`, None when it is not published."""
+        for port, host, number in self.ports:
+            if port == target and ":" not in host:
+                return ("127.0.0.1" if host in ("", "0.0.0.0") else host), number
+        return None
 
     @property
     def path(self) -> str:

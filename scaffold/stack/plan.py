@@ -75,6 +75,9 @@ class Wishes:
     """Only these and what they depend on; empty means all."""
 
 
+NOTHING_MORE = Wishes()
+
+
 @dataclass
 class _Draft:
     """The plan while it is being written; `add` returns the index that later steps wait for."""
@@ -94,7 +97,7 @@ def line(step: Step) -> str:
     return f"{verb} {kind} {name}: {step.reason}{impact}"
 
 
-def plan(desired: Desired, observed: Observed, wishes: Wishes = Wishes()) -> Plan:
+def plan(desired: Desired, observed: Observed, wishes: Wishes = NOTHING_MORE) -> Plan:
     """Return the steps from what is observed to what is desired; empty when nothing has to change.
 
     Raises ProjectError for what no step can mend: a missing external network or volume, or a network of

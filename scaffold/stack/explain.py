@@ -1,0 +1,392 @@
+"""The docker commands that a person would type for a plan, in order, each with one line of why. Pure.
+
+Passwords stay in .env: a value that holds one is written with the variable's name, and reaches the container
+through the environment of the docker command, so that neither the screen nor the process list shows it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from scaffold.stack import names
+from scaffold.stack.desired import Build, Desired, Network, Service, Volume, container_request
+from scaffold.stack.difference import is_secret
+from scaffold.stack.plan import Plan
+from scaffold.stack.steps import (
+    BuildImage,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    Prove,
+    PullImage,
+    RemoveContainer,
+    RemoveImage,
+    RemoveNetwork,
+    RemoveVolume,
+    StartContainer,
+    Step,
+    StopContainer,
+    UnpauseContainer,
+)
+
+Json = Mapping[str, object]
+
+_CONTAINER_FLAGS = (
+    ("Hostname", "--hostname"),
+    ("Domainname", "--domainname"),
+    ("User", "--user"),
+    ("WorkingDir", "--workdir"),
+    ("StopSignal", "--stop-signal"),
+    ("StopTimeout", "--stop-timeout"),
+)
+_HOST_FLAGS = (
+    ("IpcMode", "--ipc"),
+    ("CgroupnsMode", "--cgroupns"),
+    ("CgroupParent", "--cgroup-parent"),
+    ("ShmSize", "--shm-size"),
+    ("UsernsMode", "--userns"),
+    ("UTSMode", "--uts"),
+    ("PidMode", "--pid"),
+    ("Isolation", "--isolation"),
+    ("Runtime", "--runtime"),
+    ("OomScoreAdj", "--oom-score-adj"),
+    ("Memory", "--memory"),
+    ("MemorySwap", "--memory-swap"),
+    ("MemorySwappiness", "--memory-swappiness"),
+    ("MemoryReservation", "--memory-reservation"),
+    ("CpuPeriod", "--cpu-period"),
+    ("CpuQuota", "--cpu-quota"),
+    ("CpuRealtimePeriod", "--cpu-rt-period"),
+    ("CpuRealtimeRuntime", "--cpu-rt-runtime"),
+    ("CpuShares", "--cpu-shares"),
+    ("CpusetCpus", "--cpuset-cpus"),
+    ("PidsLimit", "--pids-limit"),
+    ("BlkioWeight", "--blkio-weight"),
+)
+_HOST_LISTS = (
+    ("Binds", "--volume"),
+    ("CapAdd", "--cap-add"),
+    ("CapDrop", "--cap-drop"),
+    ("Dns", "--dns"),
+    ("DnsSearch", "--dns-search"),
+    ("DnsOptions", "--dns-option"),
+    ("ExtraHosts", "--add-host"),
+    ("SecurityOpt", "--security-opt"),
+    ("GroupAdd", "--group-add"),
+    ("DeviceCgroupRules", "--device-cgroup-rule"),
+)
+_HOST_PAIRS = (("Sysctls", "--sysctl"), ("StorageOpt", "--storage-opt"), ("Annotations", "--annotation"))
+_HEALTH_FLAGS = (
+    ("Interval", "--health-interval"),
+    ("Timeout", "--health-timeout"),
+    ("StartPeriod", "--health-start-period"),
+    ("StartInterval", "--health-start-interval"),
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line for a shell, and why it is there."""
+
+    why: str
+    text: str
+
+
+def commands(plan: Plan, desired: Desired, variables: Mapping[str, str]) -> tuple[Command, ...]:
+    """Return the shell lines for a plan; `variables` are those of .env."""
+    hidden = {name: value for name, value in variables.items() if value and is_secret(name)}
+    lines = [line for item in plan.steps for line in _lines(item.step, desired, hidden)]
+    if lines and any("${" in line.text for line in lines):
+        lines.insert(0, Command("passwords stay in .env", "set -a; . ./.env; set +a"))
+    return tuple(lines)
+
+
+def _lines(step: Step, desired: Desired, hidden: Mapping[str, str]) -> Iterator[Command]:
+    match step:
+        case PullImage(reference=reference, platform=platform, reason=why):
+            flags = ["--platform", platform] if platform else []
+            yield Command(f"get the image: {why}", _join("docker", "pull", *flags, reference))
+        case BuildImage(service=service, reason=why):
+            assert service.build is not None
+            yield Command(f"build the image of {service.name}: {why}", _build(service, service.build))
+        case CreateNetwork(network=network, reason=why):
+            yield Command(
+                f"containers on it find each other by service name: {why}", _network(network, desired)
+            )
+        case RemoveNetwork(name=name, reason=why):
+            yield Command(f"remove the network: {why}", _join("docker", "network", "rm", name))
+        case CreateVolume(volume=volume, reason=why):
+            yield Command(
+                f"the data lives here, whatever happens to containers: {why}", _volume(volume, desired)
+            )
+        case RemoveVolume(name=name, reason=why):
+            yield Command(f"DELETE THE DATA: {why}", _join("docker", "volume", "rm", name))
+        case RemoveImage(reference=reference, reason=why):
+            yield Command(f"remove the image: {why}", _join("docker", "image", "rm", reference))
+        case CreateContainer(service=service, number=number, name=name, reason=why):
+            yield Command(f"{service.name}: {why}", _create(desired, service, number, name, hidden))
+        case StartContainer(name=name, reason=why):
+            yield Command(f"start it: {why}", _join("docker", "start", name))
+        case UnpauseContainer(name=name, reason=why):
+            yield Command(f"let it go on: {why}", _join("docker", "unpause", name))
+        case StopContainer(name=name, timeout=timeout, reason=why):
+            yield Command(f"stop it politely: {why}", _join("docker", "stop", "--time", str(timeout), name))
+        case RemoveContainer(name=name, reason=why):
+            yield Command(f"remove it, its volumes stay: {why}", _join("docker", "rm", name))
+        case Prove():
+            yield from _prove(step)
+
+
+def _prove(step: Prove) -> Iterator[Command]:
+    service = step.service
+    for name in step.containers:
+        if service.one_shot:
+            yield Command(
+                f"wait until {service.name} has finished, and fail if it failed",
+                f'test "$({_join("docker", "wait", name)})" = 0',
+            )
+        elif service.ready_path and service.ports:
+            port = service.ports[0]
+            address = f"$({_join('docker', 'port', name, f'{port.target}/{port.protocol}')} | head -n 1)"
+            url = f"http://{address}{service.ready_path}"
+            yield Command(
+                f"wait until {service.name} answers",
+                f'until curl -fsS -o /dev/null "{url}" 2>/dev/null; do sleep 0.1; done',
+            )
+        elif service.has_healthcheck:
+            inspect = _join("docker", "inspect", "--format", "{{.State.Health.Status}}", name)
+            yield Command(
+                f"wait until {service.name} is healthy",
+                f'until [ "$({inspect})" = healthy ]; do sleep 0.1; done',
+            )
+
+
+def _build(service: Service, build: Build) -> str:
+    words = ["docker", "buildx", "build", "--load", "--provenance=false", "--tag", service.image]
+    words += [
+        "--file",
+        build.dockerfile if build.dockerfile.startswith("/") else f"{build.context}/{build.dockerfile}",
+    ]
+    words += ["--target", build.target] if build.target else []
+    for name, value in build.args:
+        words += ["--build-arg", name if value is None else f"{name}={value}"]
+    for name, value in build.labels:
+        words += ["--label", f"{name}={value}"]
+    words += ["--label", f"{names.CONTEXT}={build.digest}"]
+    for secret in build.secrets:
+        source = f"src={secret.file}" if secret.file else f"env={secret.environment}"
+        words += ["--secret", f"id={secret.id},{source}"]
+    for platform in build.platforms:
+        words += ["--platform", platform]
+    for tag in build.tags:
+        words += ["--tag", tag]
+    for name, value in build.contexts:
+        words += ["--build-context", f"{name}={value}"]
+    for host in build.extra_hosts:
+        words += ["--add-host", host]
+    words += ["--network", build.network] if build.network else []
+    words += ["--no-cache"] if build.no_cache else []
+    return _join(*words, build.context)
+
+
+def _network(network: Network, desired: Desired) -> str:
+    words = ["docker", "network", "create"]
+    words += ["--driver", network.driver] if network.driver else []
+    words += ["--internal"] if network.internal else []
+    words += ["--attachable"] if network.attachable else []
+    words += ["--ipv6"] if network.ipv6 else []
+    for name, value in network.options:
+        words += ["--opt", f"{name}={value}"]
+    words += _ipam(network)
+    labels = dict(network.labels) | {
+        names.PROJECT: desired.project,
+        names.NETWORK: network.key,
+        names.DIGEST: network.digest,
+        names.PATH: desired.path,
+    }
+    return _join(*words, *_labels(labels), network.name)
+
+
+def _ipam(network: Network) -> list[str]:
+    flags = {"subnet": "--subnet", "gateway": "--gateway", "ip_range": "--ip-range"}
+    return [
+        word for pool in network.pools for key, value in pool if key in flags for word in (flags[key], value)
+    ]
+
+
+def _volume(volume: Volume, desired: Desired) -> str:
+    words = ["docker", "volume", "create"]
+    words += ["--driver", volume.driver] if volume.driver else []
+    for name, value in volume.options:
+        words += ["--opt", f"{name}={value}"]
+    labels = dict(volume.labels) | {
+        names.PROJECT: desired.project,
+        names.VOLUME: volume.key,
+        names.PATH: desired.path,
+    }
+    return _join(*words, *_labels(labels), volume.name)
+
+
+def _create(desired: Desired, service: Service, number: int, name: str, hidden: Mapping[str, str]) -> str:
+    request = container_request(desired, service, number)
+    host = _mapping(request.get("HostConfig"))
+    words = ["docker", "create", "--name", name]
+    words += ["--platform", service.platform] if service.platform else []
+    words += _networks(request, host)
+    prefix = []
+    for entry in _texts(request.get("Env")):
+        variable, equals, value = entry.partition("=")
+        if equals and any(secret in value for secret in hidden.values()):
+            prefix.append(f"{variable}={_with_variables(value, hidden)}")
+            words += ["--env", variable]
+        else:
+            words += ["--env", entry]
+    words += _host_flags(request, host)
+    words += _health(_mapping(request.get("Healthcheck")))
+    labels = {str(key): str(value) for key, value in _mapping(request.get("Labels")).items()}
+    words += _labels(labels)
+    entrypoint = _texts(request.get("Entrypoint"))
+    if "Entrypoint" in request:
+        words += ["--entrypoint", entrypoint[0] if entrypoint else ""]
+    tail = [service.image, *entrypoint[1:], *_texts(request.get("Cmd"))]
+    return " ".join((*prefix, _join(*words, *tail)))
+
+
+def _with_variables(value: str, hidden: Mapping[str, str]) -> str:
+    """Return the value in double quotes, each secret in it replaced by its variable."""
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")
+    for name, secret in sorted(hidden.items(), key=lambda item: -len(item[1])):
+        quoted = quoted.replace(secret, f"${{{name}}}")
+    return f'"{quoted}"'
+
+
+def _networks(request: Json, host: Json) -> list[str]:
+    endpoints = _mapping(_mapping(request.get("NetworkingConfig")).get("EndpointsConfig"))
+    if not endpoints:
+        return ["--network", str(host.get("NetworkMode", "none"))]
+    words = []
+    for network, endpoint in endpoints.items():
+        settings = _mapping(endpoint)
+        address = _mapping(settings.get("IPAMConfig"))
+        parts = [f"name={network}", *(f"alias={alias}" for alias in _texts(settings.get("Aliases")))]
+        parts += [f"ip={address['IPv4Address']}"] if "IPv4Address" in address else []
+        parts += [f"ip6={address['IPv6Address']}"] if "IPv6Address" in address else []
+        parts += [f"mac-address={settings['MacAddress']}"] if "MacAddress" in settings else []
+        parts += [f"driver-opt={key}={value}" for key, value in _mapping(settings.get("DriverOpts")).items()]
+        words += ["--network", ",".join(parts)]
+    return words
+
+
+def _host_flags(request: Json, host: Json) -> list[str]:
+    words: list[str] = []
+    for key, flag in _CONTAINER_FLAGS:
+        words += [flag, str(request[key])] if key in request else []
+    for key, flag in _HOST_FLAGS:
+        words += [flag, str(host[key])] if key in host else []
+    for key, flag in _HOST_LISTS:
+        for item in _texts(host.get(key)):
+            words += [flag, item]
+    for key, flag in _HOST_PAIRS:
+        for name, value in _mapping(host.get(key)).items():
+            words += [flag, f"{name}={value}"]
+    words += ["--tty"] if request.get("Tty") else []
+    words += ["--interactive"] if request.get("OpenStdin") else []
+    words += ["--init" if host["Init"] else "--init=false"] if "Init" in host else []
+    words += ["--read-only"] if host.get("ReadonlyRootfs") else []
+    words += ["--privileged"] if host.get("Privileged") else []
+    words += ["--oom-kill-disable"] if host.get("OomKillDisable") else []
+    cpus = host.get("NanoCpus")
+    words += ["--cpus", f"{cpus / 10**9:g}"] if isinstance(cpus, int) else []
+    for target, options in _mapping(host.get("Tmpfs")).items():
+        words += ["--tmpfs", f"{target}:{options}" if options else target]
+    return words + _ports(request, host) + _restart(host) + _rest(host)
+
+
+def _ports(request: Json, host: Json) -> list[str]:
+    words: list[str] = []
+    published = _mapping(host.get("PortBindings"))
+    for target, bindings in published.items():
+        for binding in bindings if isinstance(bindings, list) else ():
+            address = f"{binding['HostIp']}:" if binding.get("HostIp") else ""
+            number = binding.get("HostPort", "")
+            words += ["--publish", f"{address}{number}:{target}" if address or number else target]
+    for target in _mapping(request.get("ExposedPorts")):
+        words += [] if target in published else ["--expose", target]
+    return words
+
+
+def _restart(host: Json) -> list[str]:
+    policy = _mapping(host.get("RestartPolicy"))
+    if not policy.get("Name"):
+        return []
+    count = policy.get("MaximumRetryCount")
+    return ["--restart", f"{policy['Name']}:{count}" if count else str(policy["Name"])]
+
+
+def _rest(host: Json) -> list[str]:
+    words: list[str] = []
+    logging = _mapping(host.get("LogConfig"))
+    words += ["--log-driver", str(logging["Type"])] if logging.get("Type") else []
+    for name, value in _mapping(logging.get("Config")).items():
+        words += ["--log-opt", f"{name}={value}"]
+    limits = host.get("Ulimits")
+    for limit in limits if isinstance(limits, list) else ():
+        words += ["--ulimit", f"{limit['Name']}={limit['Soft']}:{limit['Hard']}"]
+    devices = host.get("Devices")
+    for device in devices if isinstance(devices, list) else ():
+        words += [
+            "--device",
+            f"{device['PathOnHost']}:{device['PathInContainer']}:{device['CgroupPermissions']}",
+        ]
+    mounts = host.get("Mounts")
+    for mount in mounts if isinstance(mounts, list) else ():
+        words += ["--mount", _mount(_mapping(mount))]
+    return words
+
+
+def _mount(mount: Json) -> str:
+    parts = [f"type={mount['Type']}", f"target={mount['Target']}"]
+    parts += [f"source={mount['Source']}"] if mount.get("Source") else []
+    parts += ["readonly"] if mount.get("ReadOnly") else []
+    bind, volume = _mapping(mount.get("BindOptions")), _mapping(mount.get("VolumeOptions"))
+    tmpfs = _mapping(mount.get("TmpfsOptions"))
+    parts += [f"bind-propagation={bind['Propagation']}"] if "Propagation" in bind else []
+    parts += ["volume-nocopy"] if volume.get("NoCopy") else []
+    parts += [f"volume-subpath={volume['Subpath']}"] if "Subpath" in volume else []
+    parts += [f"tmpfs-size={tmpfs['SizeBytes']}"] if "SizeBytes" in tmpfs else []
+    mode = tmpfs.get("Mode")
+    parts += [f"tmpfs-mode={mode:o}"] if isinstance(mode, int) else []
+    return ",".join(parts)
+
+
+def _health(check: Json) -> list[str]:
+    test = _texts(check.get("Test"))
+    if test == ["NONE"]:
+        return ["--no-healthcheck"]
+    words: list[str] = []
+    if test:
+        # The docker command knows only the shell form.
+        words += ["--health-cmd", test[1] if test[0] == "CMD-SHELL" else shlex.join(test[1:])]
+    for key, flag in _HEALTH_FLAGS:
+        value = check.get(key)
+        words += [flag, f"{value / 10**6:g}ms"] if isinstance(value, int) else []
+    words += ["--health-retries", str(check["Retries"])] if "Retries" in check else []
+    return words
+
+
+def _labels(labels: Mapping[str, str]) -> list[str]:
+    return [word for name, value in sorted(labels.items()) for word in ("--label", f"{name}={value}")]
+
+
+def _join(*words: str) -> str:
+    return shlex.join(words)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _mapping(value: object) -> Json:
+    return value if isinstance(value, Mapping) else {}

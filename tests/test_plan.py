@@ -1,0 +1,368 @@
+"""Plans as golden text: what is there, what is wanted, and every step in between with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from scaffold.errors import ProjectError
+from scaffold.stack import desired as wish
+from scaffold.stack import names
+from scaffold.stack.desired import Desired
+from scaffold.stack.observed import Container, Image, Network, Observed, Volume
+from scaffold.stack.plan import Plan, Wishes, plan, stop, teardown
+from scaffold.stack.steps import Impact
+
+EARLY = datetime(2026, 1, 1, tzinfo=UTC)
+LATE = datetime(2026, 1, 2, tzinfo=UTC)
+
+DB = {
+    "image": "postgres:18",
+    "environment": {"POSTGRES_PASSWORD": "s3cret-value"},
+    "networks": {"backend": None},
+    "volumes": [{"type": "volume", "source": "db-data", "target": "/var/lib/postgresql", "volume": {}}],
+}
+MIGRATE = {
+    "image": "p-app",
+    "command": ["migrate"],
+    "networks": {"backend": None},
+    "depends_on": {"db": {"condition": "service_healthy", "required": True}},
+}
+APP = {
+    "image": "p-app",
+    "build": {"context": "/project", "dockerfile": "Dockerfile"},
+    "environment": {"LOG_LEVEL": "info"},
+    "networks": {"backend": None},
+    "ports": [{"target": 8000, "published": "8000", "host_ip": "127.0.0.1", "protocol": "tcp"}],
+    "depends_on": {
+        "db": {"condition": "service_healthy", "required": True},
+        "migrate": {"condition": "service_completed_successfully", "required": True},
+    },
+}
+DOCUMENT = {
+    "name": "p",
+    "services": {"app": APP, "db": DB, "migrate": MIGRATE},
+    "networks": {"backend": {"name": "p_backend", "ipam": {}}},
+    "volumes": {"db-data": {"name": "p_db-data"}},
+}
+
+
+def read(document: Mapping[str, object] = DOCUMENT, digest: str = "one", **services: object) -> Desired:
+    known: Any = document["services"]
+    merged = {key: value for key, value in {**known, **services}.items() if value is not None}
+    found = wish.read({**document, "services": merged}, "/project")
+    return found.with_builds(
+        {item.name: replace(item.build, digest=digest) for item in found.services if item.build}
+    )
+
+
+def running(desired: Desired) -> Observed:
+    """What the engine holds once a plan for `desired` has been carried out."""
+    containers = []
+    for service in desired.services:
+        request: Any = wish.container_request(desired, service, 1)
+        containers.append(
+            Container(
+                id=f"id-{service.name}",
+                name=wish.container_name(desired, service, 1),
+                state="exited" if service.one_shot else "running",
+                image=service.image,
+                image_id=f"sha256:{service.image}",
+                labels=request["Labels"],
+                created=LATE,
+                started=LATE,
+                networks=service.networks,
+                network_ids=tuple(f"id-{name}" for name in service.networks),
+                body={"Config": request, "HostConfig": request["HostConfig"]},
+            )
+        )
+    labels = {names.PROJECT: desired.project}
+    return Observed(
+        containers=tuple(containers),
+        networks=tuple(
+            Network(item.name, f"id-{item.name}", labels | {names.DIGEST: item.digest})
+            for item in desired.networks
+        ),
+        volumes=tuple(Volume(item.name, EARLY, labels) for item in desired.volumes),
+        images={
+            item.image: Image(
+                item.image,
+                f"sha256:{item.image}",
+                {names.CONTEXT: item.build.digest} if item.build else {},
+                EARLY,
+            )
+            for item in sorted(desired.services, key=lambda item: item.build is not None)
+        },
+    )
+
+
+def change(observed: Observed, service: str, **fields: object) -> Observed:
+    return replace(
+        observed,
+        containers=tuple(
+            replace(item, **fields) if item.service == service else item  # type: ignore[arg-type]
+            for item in observed.containers
+        ),
+    )
+
+
+def without(observed: Observed, service: str) -> Observed:
+    return replace(
+        observed, containers=tuple(item for item in observed.containers if item.service != service)
+    )
+
+
+def test_first_start_makes_everything_in_order() -> None:
+    assert str(plan(read(), Observed())) == "\n".join(
+        [
+            "build image p-app: not built yet",
+            "pull image postgres:18: not on this engine",
+            "create network p_backend: not there yet",
+            "create volume p_db-data: not there yet",
+            "create container p-db-1: not there yet",
+            "start container p-db-1: not there yet",
+            "prove service db: started",
+            "create container p-migrate-1: not there yet",
+            "start container p-migrate-1: not there yet",
+            "complete service migrate: started",
+            "create container p-app-1: not there yet",
+            "start container p-app-1: not there yet",
+            "prove service app: started",
+        ]
+    )
+
+
+def test_unchanged_project_plans_nothing() -> None:
+    assert str(plan(read(), running(read()))) == ""
+
+
+def test_changed_source_touches_only_the_image_and_its_containers() -> None:
+    assert str(plan(read(digest="two"), running(read()))) == "\n".join(
+        [
+            "build image p-app: build arguments, target or base image changed",
+            "stop container p-app-1: image p-app is new [recreate]",
+            "remove container p-app-1: image p-app is new [recreate]",
+            "remove container p-migrate-1: image p-app is new [recreate]",
+            "prove service db: what depends on it starts",
+            "create container p-migrate-1: image p-app is new",
+            "start container p-migrate-1: image p-app is new",
+            "complete service migrate: started",
+            "create container p-app-1: image p-app is new",
+            "start container p-app-1: image p-app is new",
+            "prove service app: started",
+        ]
+    )
+
+
+def test_old_container_stays_until_the_new_image_is_there() -> None:
+    steps = plan(read(digest="two"), running(read())).steps
+    assert 0 in steps[1].after
+
+
+def test_changed_files_are_named() -> None:
+    before = running(read())
+    image = replace(before.images["p-app"], context={"a.py": "1", "b.py": "1", "gone.py": "1"})
+    wanted = read(digest="two")
+    (app,) = (item for item in wanted.services if item.name == "app")
+    assert app.build is not None
+    build = replace(app.build, files={"a.py": "2", "b.py": "1", "new.py": "1"})
+    lines = str(plan(wanted.with_builds({"app": build}), replace(before, images={**before.images, "p-app": image})))
+    assert lines.splitlines()[0] == "build image p-app: context changed (3 files: a.py, gone.py, new.py)"
+
+
+def test_changed_variable_is_shown_old_and_new() -> None:
+    wanted = read(app={**APP, "environment": {"LOG_LEVEL": "debug"}})
+    assert str(plan(wanted, running(read()))) == "\n".join(
+        [
+            "stop container p-app-1: environment LOG_LEVEL: info → debug [recreate]",
+            "remove container p-app-1: environment LOG_LEVEL: info → debug [recreate]",
+            "prove service db: what depends on it starts",
+            "complete service migrate: what depends on it starts",
+            "create container p-app-1: environment LOG_LEVEL: info → debug",
+            "start container p-app-1: environment LOG_LEVEL: info → debug",
+            "prove service app: started",
+        ]
+    )
+
+
+def test_secret_values_are_masked() -> None:
+    wanted = read(db={**DB, "environment": {"POSTGRES_PASSWORD": "other"}})
+    text = str(plan(wanted, running(read())))
+    assert "environment POSTGRES_PASSWORD: changed" in text
+    assert "s3cret-value" not in text
+    assert "other" not in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"state": "exited", "exit_code": 3}, "start container p-app-1: stopped (exit code 3)"),
+        ({"state": "created"}, "start container p-app-1: created but never started"),
+        ({"state": "paused"}, "unpause container p-app-1: paused"),
+    ],
+)
+def test_container_that_does_not_run_is_started(fields: dict[str, Any], expected: str) -> None:
+    assert expected in str(plan(read(), change(running(read()), "app", **fields))).splitlines()
+
+
+def test_crash_loop_is_stopped_and_started() -> None:
+    lines = str(plan(read(), change(running(read()), "app", state="restarting", exit_code=1))).splitlines()
+    assert "stop container p-app-1: restarting again and again (exit code 1) [restart]" in lines
+    assert "start container p-app-1: restarting again and again (exit code 1)" in lines
+
+
+def test_one_shot_is_repeated_after_a_failure() -> None:
+    lines = str(plan(read(), change(running(read()), "migrate", exit_code=1)))
+    assert "create container p-migrate-1: its last run failed (exit code 1)" in lines
+    assert "p-app-1" not in lines
+
+
+def test_one_shot_is_repeated_on_a_newer_volume() -> None:
+    before = running(read())
+    newer = tuple(replace(volume, created=datetime(2026, 1, 3, tzinfo=UTC)) for volume in before.volumes)
+    assert "volume p_db-data is newer than its last run" in str(plan(read(), replace(before, volumes=newer)))
+
+
+def test_removed_service_is_an_orphan() -> None:
+    worker = {"image": "p-app", "networks": {"backend": None}}
+    before = running(read(worker=worker))
+    assert str(plan(read(), before)) == "\n".join(
+        [
+            "stop container p-worker-1: its service is no longer in compose.yaml [recreate]",
+            "remove container p-worker-1: its service is no longer in compose.yaml [recreate]",
+        ]
+    )
+
+
+def test_service_of_an_inactive_profile_is_left_alone() -> None:
+    worker = {"image": "p-app", "networks": {"backend": None}}
+    before = running(read(worker=worker))
+    assert str(plan(read(worker={**worker, "profiles": ["tools"]}), before)) == ""
+
+
+def test_one_off_container_is_nobodys_business() -> None:
+    before = running(read())
+    one_off = replace(before.containers[0], name="p-app-run-1", labels={names.SERVICE: "x", names.ONE_OFF: "True"})
+    assert str(plan(read(), replace(before, containers=(*before.containers, one_off)))) == ""
+
+
+def test_changed_network_replaces_its_containers_dependents_first() -> None:
+    wanted = read({**DOCUMENT, "networks": {"backend": {"name": "p_backend", "internal": True}}})
+    steps = str(plan(wanted, running(read()))).splitlines()
+    assert steps[:6] == [
+        "stop container p-app-1: network p_backend is recreated [recreate]",
+        "remove container p-app-1: network p_backend is recreated [recreate]",
+        "remove container p-migrate-1: network p_backend is recreated [recreate]",
+        "stop container p-db-1: network p_backend is recreated [recreate]",
+        "remove container p-db-1: network p_backend is recreated [recreate]",
+        "remove network p_backend: configuration changed [recreate]",
+    ]
+    assert steps[6] == "create network p_backend: configuration changed"
+
+
+def test_changed_volume_is_never_recreated() -> None:
+    wanted = read(
+        {
+            **DOCUMENT,
+            "volumes": {"db-data": {"name": "p_db-data", "labels": {"new": "label"}, "driver_opts": {"a": "b"}}},
+        }
+    )
+    assert str(plan(wanted, running(read()))) == ""
+
+
+def test_foreign_network_is_refused() -> None:
+    before = running(read())
+    foreign = tuple(replace(item, labels={}) for item in before.networks)
+    with pytest.raises(ProjectError, match="belongs to somebody else"):
+        plan(read(), replace(before, networks=foreign))
+
+
+def test_missing_external_volume_is_refused() -> None:
+    wanted = read({**DOCUMENT, "volumes": {"db-data": {"name": "theirs", "external": True}}})
+    with pytest.raises(ProjectError, match="external volume theirs does not exist"):
+        plan(wanted, Observed())
+
+
+def test_recreate_replaces_every_container() -> None:
+    steps = plan(read(), running(read()), Wishes(recreate=True)).changes
+    assert {step.reason for step in steps} == {"asked for by --recreate"}
+    assert len(steps) == 3 + 2 + 6  # three removals, two of them running, three creations and starts
+
+
+def test_restart_follows_a_replaced_dependency() -> None:
+    needs = {"db": {"condition": "service_healthy", "required": True, "restart": True}}
+    before = read(app={**APP, "depends_on": needs})
+    wanted = read(app={**APP, "depends_on": needs}, db={**DB, "environment": {"POSTGRES_PASSWORD": "x", "A": "b"}})
+    lines = str(plan(wanted, running(before))).splitlines()
+    assert lines.index("stop container p-app-1: db restarts [restart]") < lines.index(
+        "start container p-app-1: db restarts"
+    )
+
+
+def test_fewer_replicas_remove_the_surplus() -> None:
+    before = running(read())
+    second = replace(
+        before.containers[0], name="p-app-2", labels={**before.containers[0].labels, names.NUMBER: "2"}
+    )
+    lines = str(plan(read(), replace(before, containers=(*before.containers, second))))
+    assert lines.splitlines() == [
+        "stop container p-app-2: scaled down to 1 [recreate]",
+        "remove container p-app-2: scaled down to 1 [recreate]",
+    ]
+
+
+def test_down_removes_dependents_first_and_keeps_data() -> None:
+    steps = teardown(read(), running(read()), "down")
+    assert str(steps) == "\n".join(
+        [
+            "stop container p-app-1: down [recreate]",
+            "remove container p-app-1: down [recreate]",
+            "remove container p-migrate-1: down [recreate]",
+            "stop container p-db-1: down [recreate]",
+            "remove container p-db-1: down [recreate]",
+            "remove network p_backend: down",
+        ]
+    )
+    assert not steps.data_steps
+
+
+def test_only_named_volumes_of_the_project_are_removed() -> None:
+    before = running(read())
+    foreign = Volume("other", EARLY, {names.PROJECT: "q"})
+    steps = teardown(
+        read(), replace(before, volumes=(*before.volumes, foreign)), "destroy", volumes=["p_db-data", "other"]
+    )
+    assert [step for step in steps.changes if step.impact is Impact.DATA] == list(steps.data_steps)
+    assert [str(step.name) for step in steps.data_steps if hasattr(step, "name")] == ["p_db-data"]
+
+
+def test_stop_leaves_what_does_not_run() -> None:
+    assert str(stop(read(), running(read()))) == "\n".join(
+        ["stop container p-app-1: stop [restart]", "stop container p-db-1: stop [restart]"]
+    )
+
+
+def test_every_step_waits_only_for_earlier_ones() -> None:
+    every = (plan(read(), Observed()), plan(read(digest="two"), running(read())), teardown(read(), running(read()), "x"))
+    for made in every:
+        assert _is_ordered(made)
+
+
+def _is_ordered(made: Plan) -> bool:
+    return all(index > before for index, item in enumerate(made.steps) for before in item.after)
+
+
+def test_unknown_key_is_refused_with_its_path() -> None:
+    with pytest.raises(ProjectError, match=r"services\.app\.gpus: scaffold cannot honour this key"):
+        read(app={**APP, "gpus": [{"count": 1}]})
+
+
+def test_dependency_circle_is_refused() -> None:
+    a = {"image": "x", "depends_on": {"b": {"condition": "service_started"}}}
+    b = {"image": "x", "depends_on": {"a": {"condition": "service_started"}}}
+    with pytest.raises(ProjectError, match="form a circle"):
+        wish.read({"name": "p", "services": {"a": a, "b": b}}, "/project")
