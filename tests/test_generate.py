@@ -217,7 +217,7 @@ def test_required_question_without_an_answer_is_named_with_its_option() -> None:
     error = questions.missing(QUESTIONS, {"port": 1})
     assert error is not None
     assert error.message == "No answer for name, which has no default."
-    assert error.hint == "Add -d name=VALUE, or put it into a file for --answers."
+    assert error.hint == "Add `-d name=VALUE`, or put it into a file for --answers."
 
 
 def test_nothing_is_missing_when_the_required_are_answered() -> None:

@@ -201,6 +201,7 @@ def test_folder_name_that_is_no_project_name_is_explained(tiny: Template, workpl
             r"cannot be rendered: .*\(broken\.jinja, line 2\)",
         ),
         ("name: x\n", {"a.jinja": "\n{{ no.such }}\n"}, r"'no' is undefined \(a\.jinja, line 2\)"),
+        ("name: x\n", {"a.jinja": "{% include 'gone.jinja' %}"}, r"gone\.jinja.* \(a\.jinja, line 1\)"),
         ("_tasks: [touch /tmp/x]\nname: x\n", {}, "wants to run programs of its own"),
         ("_jinja_extensions: [os]\nname: x\n", {}, "wants to run programs of its own"),
         ("_min_copier_version: '99'\nname: x\n", {}, "requires Copier version >= 99"),

@@ -26,10 +26,10 @@ def check(given: str) -> Destination:
     # Path() would make "." of an empty name and drop the dot of "./", so the typed text is looked at.
     last = given.rstrip("/").rpartition("/")[2]
     if not given.strip():
-        raise UsageError("The destination is empty.", "Name the folder to create: scaffold new myapp")
+        raise UsageError("The destination is empty.", "Name the folder to create: `scaffold new myapp`.")
     if last in {"", ".", ".."}:
         raise UsageError(
-            f'"{given}" is not a name for a new folder.', "Name the folder to create: scaffold new myapp"
+            f'"{given}" is not a name for a new folder.', "Name the folder to create: `scaffold new myapp`."
         )
     if not given.isprintable():
         raise UsageError(f"The destination {given!r} contains control characters.")
@@ -50,7 +50,7 @@ def _check_free(given: str, path: Path) -> None:
     if not path.is_dir():
         raise UsageError(f'"{given}" exists and is a file.', "Choose another name, or move it away.")
     if path == Path.cwd():
-        raise UsageError(f'"{given}" is the current folder.', "Go one level up first: cd ..")
+        raise UsageError(f'"{given}" is the current folder.', "Go one level up first: `cd ..`.")
     if next(path.iterdir(), None) is not None:
         raise UsageError(f'"{given}" exists and is not empty.', "Choose another name, or move it away.")
 

@@ -132,7 +132,7 @@ def from_options(pairs: Iterable[str]) -> tuple[Given, ...]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise UsageError(f'-d "{pair}" is not KEY=VALUE.', "For example: -d language=node")
+            raise UsageError(f'-d "{pair}" is not KEY=VALUE.', "For example: `-d language=node`.")
         given[key] = Given(key, value, "-d")
     return tuple(given.values())
 
@@ -152,7 +152,7 @@ def from_file(path: Path) -> tuple[Given, ...]:
         return ()
     if not isinstance(content, dict):
         raise UsageError(
-            f"The answers file {path} is not a mapping.", "Write one answer a line, such as: language: node"
+            f"The answers file {path} is not a mapping.", "Write one answer a line, such as `language: node`."
         )
     return tuple(
         Given(str(key), value, path.name) for key, value in content.items() if not str(key).startswith("_")
@@ -182,7 +182,7 @@ def missing(questions: tuple[Question, ...], answers: Mapping[str, object]) -> U
     options = " ".join(f"-d {name}=VALUE" for name in names)
     return UsageError(
         f"No answer for {', '.join(names)}, which {'has' if len(names) == 1 else 'have'} no default.",
-        f"Add {options}, or put it into a file for --answers.",
+        f"Add `{options}`, or put it into a file for --answers.",
     )
 
 

@@ -109,6 +109,7 @@ def _record_source(answers_file: Path, template: Template) -> None:
 @contextmanager
 def _copier_errors(template: Template, folder: Path, given: Mapping[str, object]) -> Iterator[None]:
     from copier import errors
+    from jinja2 import TemplateError
     from plumbum import ProcessExecutionError
 
     try:
@@ -124,9 +125,9 @@ def _copier_errors(template: Template, folder: Path, given: Mapping[str, object]
         ) from error
     except ProcessExecutionError as error:
         raise ScaffoldError(f'git failed for template "{template.name}": {_reason(error)}') from error
-    except OSError:
-        raise
     except Exception as error:  # a template's expressions can raise anything
+        if isinstance(error, OSError) and not isinstance(error, TemplateError):
+            raise  # the disk, not the template; a missing include is both an OSError and a TemplateError
         if question := _question_at(error.__traceback__):
             raise _answer_error(error, question, folder, given) from error
         raise ScaffoldError(
@@ -143,9 +144,9 @@ def _answer_error(error: Exception, question: str, folder: Path, given: Mapping[
     if question == NAME:
         return UsageError(
             f'"{shortened(folder.name)}" cannot be the name of a project: {text}',
-            f"Choose another folder, or give the project a name of its own: -d {NAME}=my-backend",
+            f"Choose another folder, or give the project a name of its own: `-d {NAME}=my-backend`.",
         )
-    return UsageError(f"No valid answer for {question}: {text}", f"Give one with -d {question}=VALUE.")
+    return UsageError(f"No valid answer for {question}: {text}", f"Give one with `-d {question}=VALUE`.")
 
 
 def _reason(error: Exception) -> str:

@@ -53,7 +53,7 @@ def create(folder: Path, around: Path, message: str) -> Repository:
         return Repository(
             "staged",
             "git does not know your name yet, so the files are staged and not committed."
-            ' Set it (git config --global user.name "…" and user.email), then: git commit',
+            ' Type `git config --global user.name "…"` and the same for user.email, then `git commit`.',
         )
     return Repository("staged", f"The files are staged and not committed: git says: {_reason(done)}")
 

@@ -89,11 +89,11 @@ def writing(destination: Destination) -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise ScaffoldError(
                 f'No space left on the disk while writing "{destination.given}"; nothing was kept.',
-                "Free some space (df -h shows the disks), then run the same command again.",
+                "Free some space (`df -h` shows the disks), then run the same command again.",
             ) from error
         where = f" ({error.filename})" if error.filename else ""
         raise ScaffoldError(
-            f'"{destination.given}" could not be created: {error.strerror}{where}.'
+            f'"{destination.given}" could not be created: {error.strerror or error}{where}.'
         ) from error
 
 
