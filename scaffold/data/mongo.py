@@ -1,0 +1,131 @@
+"""MongoDB: one login, and the commands to run beside the server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Sequence
+
+from scaffold.data.database import (
+    Attempt,
+    Command,
+    Database,
+    NotYet,
+    OneOff,
+    Ready,
+    Refused,
+    mount_path,
+)
+from scaffold.errors import DataRefused
+
+AUTHENTICATION_FAILED = 18
+UNAUTHORIZED = 13
+OP_MSG = 2013
+
+# Run by mongosh inside the container, where the variables are.
+_AUTHENTICATE = (
+    'db.getSiblingDB("admin").auth(process.env.MONGO_INITDB_ROOT_USERNAME, '
+    "process.env.MONGO_INITDB_ROOT_PASSWORD || "
+    'require("fs").readFileSync(process.env.MONGO_INITDB_ROOT_PASSWORD_FILE, "utf8").trimEnd())'
+)
+_CHANGE = """\
+const admin = db.getSiblingDB("admin")
+if (admin.getUser(user)) admin.changeUserPassword(user, password)
+else admin.createUser({user: user, pwd: password, roles: ["root"]})
+"""
+
+
+def login(database: Database, host: str, port: int, timeout: float) -> Attempt:
+    """Try once: see that the server answers at all, then log in with the driver.
+
+    The driver alone would be slow while nothing listens: it starts threads and waits half a second between
+    its tries. A refusal is final: while the official image initialises an empty volume, it listens on the
+    container's loopback address only.
+    """
+    silence = _silence(host, port, timeout)
+    if silence:
+        return NotYet(silence)
+    from pymongo import MongoClient
+    from pymongo.errors import OperationFailure, PyMongoError
+
+    knows = database.user and database.password
+    milliseconds = max(1, int(timeout * 1000))
+    client: MongoClient[dict[str, object]] = MongoClient(
+        host,
+        port,
+        username=database.user if knows else None,
+        password=database.password if knows else None,
+        authSource="admin",
+        appname="scaffold",
+        directConnection=True,
+        serverSelectionTimeoutMS=milliseconds,
+        connectTimeoutMS=milliseconds,
+        socketTimeoutMS=milliseconds,
+    )
+    try:
+        with client:
+            return Ready(str(client.server_info()["version"]))
+    except OperationFailure as error:
+        return _classify(database, error.code, str(error.details or error))
+    except PyMongoError as error:
+        return NotYet(f"the driver says: {error}")
+
+
+def _silence(host: str, port: int, timeout: float) -> str:
+    """Say hello, and return why there was no answer.
+
+    A connection alone proves nothing: Docker's proxy accepts one before the server listens.
+    """
+    import bson
+
+    hello = bson.encode({"hello": 1, "$db": "admin"})
+    message = struct.pack("<iiiiIB", 21 + len(hello), 1, 0, OP_MSG, 0, 0) + hello
+    try:
+        with socket.create_connection((host, port), timeout) as connection:
+            connection.sendall(message)
+            return "" if connection.recv(1) else "the server closes the connection"
+    except ConnectionRefusedError:
+        return "nothing listens yet"
+    except TimeoutError:
+        return "the server does not answer"
+    except OSError:
+        return "the server closes the connection"
+
+
+def _classify(database: Database, code: int | None, said: str) -> Attempt:
+    if code not in (AUTHENTICATION_FAILED, UNAUTHORIZED):
+        return NotYet(f"{database.title} says: {said}")
+    return Refused(
+        DataRefused(
+            f'{database.service}: the password for user "{database.user}" is not the one in the volume. '
+            "MONGO_INITDB_ROOT_USERNAME and MONGO_INITDB_ROOT_PASSWORD count only while the volume is empty; "
+            "this one was initialised with others, or its first start was cut short.",
+            "Keep the volume, your data is in it. Put the old password back into .env, or give the database "
+            "the one that is there now: `scaffold db --set-password`.",
+            evidence=(f"{database.title} says: {said}",),
+        )
+    )
+
+
+def client_command(database: Database, arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return mongosh, which logs in with what it finds in the container's environment.
+
+    `--shell` keeps it open after the login; arguments of one's own end it as they would without.
+    """
+    address = f"mongodb://127.0.0.1:{database.port}/{database.name}"
+    login = ("--eval", _AUTHENTICATE) if database.user else ()
+    shell = ("--shell",) if login and not arguments else ()
+    return ("mongosh", "--quiet", address, *shell, *login, *arguments)
+
+
+def set_password(database: Database, user: str, password: str) -> OneOff:
+    """Return a server without authentication on the same volume, and what sets the password in it."""
+    shell = ("mongosh", "--quiet", "--norc", f"mongodb://127.0.0.1:{database.port}/admin")
+    values = f"const user = {json.dumps(user)}, password = {json.dumps(password)}\n"
+    return OneOff(
+        command=("mongod", "--bind_ip", "127.0.0.1", "--port", str(database.port)),
+        mount_path=mount_path(database),
+        probe=Command((*shell, "--eval", "db.hello().ok"), ""),
+        script=Command((*shell, "--file", "/dev/stdin"), values + _CHANGE),
+    )
