@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scaffold.console import terminal
-from scaffold.errors import ScaffoldError
+from scaffold.errors import Interrupted, ScaffoldError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -83,7 +83,7 @@ def note(text: str) -> None:
 def warn(text: str) -> None:
     """Say something that should be looked at."""
     look = terminal.look(terminal.stderr())
-    body = terminal.wrap("warning: " + look.safe(text), look.width)
+    body = terminal.wrap(look.safe(text), look.width, "warning: ")
     _say(look.paint("bold yellow", "warning:") + look.commands(body.removeprefix("warning:")))
 
 
@@ -97,15 +97,14 @@ def error(error: ScaffoldError, *, as_json: bool = False) -> None:
 
 def error_text(error: ScaffoldError, look: terminal.Look) -> str:
     """Return an error as people read it: the message, its evidence, the way on."""
-    message = terminal.wrap("error: " + look.safe(error.message), look.width)
-    lines = [look.paint("bold red", "error:") + look.commands(message.removeprefix("error:"))]
-    lines += [
-        look.paint("dim", f"  {look.safe('│')} {look.safe(terminal.clean(line))}".rstrip())
-        for line in error.evidence
-    ]
+    # Ctrl-C is an answer, not a mistake.
+    word = "" if isinstance(error, Interrupted) else "error:"
+    message = terminal.wrap(look.safe(error.message), look.width, f"{word} " if word else "")
+    lines = [look.paint("bold red", word) + look.commands(message.removeprefix(word))]
+    lines += terminal.quote(error.evidence, look)
     if error.hint:
-        arrow = look.safe("→")
-        hint = terminal.wrap(f"  {arrow} {look.safe(error.hint)}", look.width, " " * (len(arrow) + 3))
+        arrow = f"  {look.safe('→')} "
+        hint = terminal.wrap(look.safe(error.hint), look.width, arrow, " " * len(arrow))
         lines.append(look.commands(hint))
     return "\n".join(lines)
 

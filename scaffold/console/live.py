@@ -16,7 +16,7 @@ from typing import TextIO
 from scaffold.console import plans, terminal
 from scaffold.console.plans import Change
 from scaffold.console.tables import duration
-from scaffold.console.terminal import Look, cells, clean, cut, fit
+from scaffold.console.terminal import Look, cells, clean, cut, quote
 from scaffold.stack.plan import Plan
 from scaffold.stack.progress import Event, Failed, Finished, Output, Report, Started
 from scaffold.stack.steps import Prove, Step, words
@@ -56,6 +56,7 @@ class Progress:
         self._plan = plan
         self._changes = plans.changes(plan)
         self._of = {index: change for change in self._changes for index in change.indexes}
+        self._longest = max((cells(change.label) for change in self._changes), default=0)
         self._seconds: dict[int, float] = {}
         self._failed: set[Change] = set()
         self._running: dict[int, _Running] = {}
@@ -115,7 +116,7 @@ class Progress:
             self._running[index].lines.append(line)
         if not self._verbose or self._quiet:
             return []
-        return [self._look.paint("dim", f"  {self._look.safe('│')} {line}")]
+        return quote([line], self._look)
 
     def _finished(self, event: Finished) -> list[str]:
         change = self._of[event.index]
@@ -124,19 +125,19 @@ class Progress:
         seconds = sum(self._seconds[index] for index in change.indexes)
         sign = self._look.paint("green", self._look.safe("✓"))
         if isinstance(event.step, Prove):
-            text = plans.proved(event.step, event.detail, duration(seconds) if seconds >= SHORT else "")
+            text = plans.proved(event.step, event.detail)
+            if event.step.service.one_shot:
+                return [f"{sign} {self._timed(self._within(text), seconds)}"]
             return [f"{sign} {self._within(self._look.safe(text))}"]
-        return [f"{sign} {self._timed(change.label, seconds)}"]
+        return [f"{sign} {self._timed(self._label(change), seconds)}"]
 
     def _told_failure(self, event: Failed, output: tuple[str, ...]) -> list[str]:
         # What the error itself shows as evidence would otherwise appear twice.
-        bar = self._look.safe("│")
-        tail = [] if event.error.evidence or self._verbose else [f"  {bar} {line}" for line in output]
-        tail = [self._look.paint("dim", line) for line in tail]
+        tail = [] if event.error.evidence or self._verbose else quote(output, self._look)
         if self._quiet:
             return tail
         sign = self._look.paint("bold red", self._look.safe("✗"))
-        return [f"{sign} {self._timed(self._of[event.index].label, event.seconds)}", *tail]
+        return [f"{sign} {self._timed(self._label(self._of[event.index]), event.seconds)}", *tail]
 
     def _left_half_done(self) -> list[str]:
         """Say what was begun and not completed, because something else went wrong."""
@@ -151,16 +152,17 @@ class Progress:
     def _timed(self, label: str, seconds: float) -> str:
         """Return a label and its time; on a terminal the times stand in one column."""
         took = duration(seconds) if seconds >= SHORT else ""
-        width = self._label_width() if self._look.width else 0
-        label = fit(label, width or None, self._look)
         if not took:
             return label
+        width = self._label_width() if self._look.width else 0
         return label + " " * (width - cells(label)) + "  " + self._look.paint("dim", took)
 
+    def _label(self, change: Change) -> str:
+        return change.fitted(self._label_width(), self._look) if self._look.width else change.label
+
     def _label_width(self) -> int:
-        longest = max((cells(change.label) for change in self._changes), default=0)
         columns = self._columns()
-        return min(longest, columns - 12) if columns else longest
+        return min(self._longest, columns - 12) if columns else self._longest
 
     def _within(self, text: str) -> str:
         columns = self._columns()
@@ -184,7 +186,7 @@ class Progress:
         if not permanent and not picture and not self._drawn:
             return
         text = self._erased() + "".join(f"{line}\n" for line in (*permanent, *picture))
-        self._drawn = [cells(terminal.clean(line)) for line in picture]
+        self._drawn = [cells(line) for line in picture]
         terminal.write(self._stream, text)
 
     def _painting(self) -> bool:
@@ -217,7 +219,7 @@ class Progress:
         signs = _SPINNER if look.unicode else _ASCII_SPINNER
         change = self._of[index]
         verb = words(running.step)[0]
-        label = fit(change.label, self._label_width(), look)
+        label = self._label(change)
         doing = f" ({verb})" if not change.proves and verb != change.verb else ""
         seconds = duration(now - running.since)
         room = self._label_width() - cells(label)

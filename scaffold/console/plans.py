@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaffold.console.terminal import Look, cells
+from scaffold.console.terminal import NARROWEST, Look, cells, fit, wrap
 from scaffold.stack.plan import Plan
 from scaffold.stack.steps import Impact, Prove, Step, words
 
@@ -41,6 +41,13 @@ class Change:
         if self.proves:
             return f"wait until {self.name} {'has completed' if self.verb == 'complete' else 'is ready'}"
         return f"{self.verb} {self.kind} {self.name}"
+
+    def fitted(self, width: int, look: Look) -> str:
+        """Return the label cut to the width, in the middle of its name where that leaves enough of it."""
+        before = 0 if self.proves else cells(f"{self.verb} {self.kind} ")
+        if width - before < NARROWEST:
+            return fit(self.label, width, look)
+        return self.label[:before] + fit(self.label[before:], width - before, look)
 
 
 def changes(plan: Plan) -> tuple[Change, ...]:
@@ -88,12 +95,16 @@ def _line(change: Change, look: Look) -> str:
     impact = "" if change.impact is Impact.NONE else f"[{change.impact}]"
     painted = look.paint("bold red" if change.impact is Impact.DATA else "yellow", impact)
     reason = look.safe(change.reason)
-    head = f"{symbol} {change.label}"
     room = cells(f"{look.safe(sign)} {change.label}: {reason} {impact}".rstrip())
     if look.width is None or room <= look.width:
-        return f"{head}: {look.paint('dim', reason)} {painted}".rstrip()
-    reasons = [look.paint("dim", part) for part in reason.split("; ")]
-    return "\n      ".join([f"{head} {painted}".rstrip(), *reasons])
+        return f"{symbol} {change.label}: {look.paint('dim', reason)} {painted}".rstrip()
+    head = f"{symbol} {change.label}"
+    if cells(f"{look.safe(sign)} {change.label} {impact}") > look.width:
+        reason = f"{impact} {reason}".lstrip()
+    else:
+        head = f"{head} {painted}".rstrip()
+    reasons = [wrap(part, look.width, "    ", "      ") for part in reason.split("; ")]
+    return "\n".join([head, *(look.paint("dim", line) for part in reasons for line in part.split("\n"))])
 
 
 def document(plan: Plan, project: str) -> dict[str, object]:
@@ -113,8 +124,8 @@ def is_long(step: Step) -> bool:
     return words(step)[0] in ("build", "pull")
 
 
-def proved(step: Prove, detail: str, seconds: str) -> str:
-    """Return how a proof reads once it is done."""
+def proved(step: Prove, detail: str) -> str:
+    """Return how a proof reads once it is done; how a one-shot went needs no detail."""
     if step.service.one_shot:
-        return f"{step.service.name} completed" + (f"  {seconds}" if seconds else "")
+        return f"{step.service.name} completed"
     return f"{step.service.name} ready" + (f" ({detail})" if detail else "")

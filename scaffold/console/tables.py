@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scaffold.console.terminal import Look, cells, fit
+from scaffold.console.terminal import NARROWEST, Look, cells, fit, wrap
 from scaffold.stack.difference import mask_urls
 from scaffold.stack.status import ServiceStatus, Status, Summary, VolumeStatus
 
 GAP = "  "
-NARROWEST = 8
-"""Columns: no cell is cut further than that."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +75,13 @@ def _padded(column: Column, text: str, width: int, look: Look) -> str:
 
 
 def pairs(entries: Sequence[tuple[str, str]], look: Look) -> str:
-    """Return aligned lines of a word and its value; an empty word continues the one before."""
+    """Return aligned lines of a word and its value."""
     width = max((cells(word) for word, _ in entries), default=0)
-    return "\n".join(
-        look.paint("dim", word) + " " * (width - cells(word)) + GAP + look.safe(value)
-        for word, value in entries
-    )
+    lines = []
+    for word, value in entries:
+        head = look.paint("dim", word) + " " * (width - cells(word)) + GAP
+        lines.append(wrap(look.safe(value), look.width, head, " " * cells(head)))
+    return "\n".join(lines)
 
 
 def size(count: int) -> str:
@@ -142,12 +141,9 @@ SERVICES = (
 def status(value: Status, now: datetime, look: Look) -> str:
     """Return the services as a table, then the URL, network and volumes."""
     dot = look.safe("·")
-    verdict = (
-        look.paint("green", "up to date")
-        if value.up_to_date
-        else look.paint("yellow", "changes to make: see `scaffold plan`")
-    )
-    blocks = [f"{look.paint('bold', value.project)} {dot} {verdict}\n{look.paint('dim', value.path)}"]
+    blocks = [
+        f"{look.paint('bold', value.project)} {dot} {_verdict(value, look)}\n{look.paint('dim', value.path)}"
+    ]
     if value.services:
         rows = [_service(service, now) for service in value.services]
         blocks.append(table(rows, SERVICES, look))
@@ -161,6 +157,14 @@ def status(value: Status, now: datetime, look: Look) -> str:
     if entries:
         blocks.append(pairs(entries, look))
     return "\n\n".join(blocks)
+
+
+def _verdict(value: Status, look: Look) -> str:
+    if value.up_to_date:
+        return look.paint("green", "up to date")
+    if any(service.state == "running" for service in value.services):
+        return look.paint("yellow", "to be changed") + look.commands(": `scaffold plan` says how")
+    return look.paint("yellow", "not running") + look.commands(": `scaffold run` starts it")
 
 
 def _service(service: ServiceStatus, now: datetime) -> tuple[str, ...]:
@@ -181,7 +185,7 @@ def _service(service: ServiceStatus, now: datetime) -> tuple[str, ...]:
 
 def _without_twins(ports: Sequence[str]) -> list[str]:
     """Leave out the IPv6 address of what is published on all IPv4 addresses too."""
-    return [port for port in ports if not (port.startswith("[::]:") and "0.0.0.0" + port[4:] in ports)]  # noqa: S104
+    return [port for port in ports if not (port.startswith("[::]:") and "0.0.0.0" + port[4:] in ports)]
 
 
 def _volume(volume: VolumeStatus, now: datetime) -> str:
@@ -207,7 +211,7 @@ def summary(value: Summary, look: Look) -> str:
     entries += [
         ("Logs", "scaffold logs -f"),
         ("Stop", "scaffold stop"),
-        ("Remove", "scaffold down" + (look.paint("dim", "  (data stays)") if value.has_data else "")),
+        ("Remove", "scaffold down" + (look.paint("dim", " (data stays)") if value.has_data else "")),
     ]
     lines += ["  " + line for line in pairs(entries, look).split("\n")]
     return "\n".join(lines)

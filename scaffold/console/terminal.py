@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
+from collections.abc import Iterable
 from typing import TextIO
+
+NARROWEST = 8
+"""Columns: nothing is broken or cut further than that."""
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 _CODES |= {"magenta": "35", "bold red": "1;31", "bold green": "1;32", "bold yellow": "1;33"}
@@ -23,7 +26,6 @@ _ASCII = {
 }
 _TO_ASCII = str.maketrans(_ASCII)
 
-# Compiled when they are first used: most commands print nothing that needs them.
 _ESCAPES = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])"
 _CONTROLS = r"[\x00-\x1f\x7f-\x9f]"
 _WORDS = r"`[^`]*`\S*|\S+"
@@ -53,7 +55,11 @@ class Look:
 
     def commands(self, text: str) -> str:
         """Return the text with what stands in backticks coloured as something to type."""
-        return re.sub(r"`[^`]+`", lambda found: self.paint("cyan", found[0]), text) if self.colour else text
+        import re
+
+        if not self.colour:
+            return text
+        return re.sub(r"`[^`]+`", lambda found: self.paint("cyan", found[0]), text)
 
 
 def look(stream: TextIO) -> Look:
@@ -93,6 +99,9 @@ def write(stream: TextIO, text: str) -> bool:
         return False
     except ValueError:  # the stream has been closed
         return False
+    except RuntimeError:
+        # A signal handler speaks while its own thread is writing: that line is lost, nothing else is.
+        return True
     return True
 
 
@@ -119,12 +128,16 @@ def clean(line: str) -> str:
     """Return a line of somebody else's output without what would move the cursor or change colours."""
     if line.isprintable():
         return line
+    import re
+
     last = re.sub(_ESCAPES, "", line).rstrip().rpartition("\r")[2]
     return re.sub(_CONTROLS, "", last.expandtabs(4))
 
 
 def cells(text: str) -> int:
-    """Return how many columns the text takes."""
+    """Return how many columns the text takes; colours take none."""
+    if "\x1b" in text:
+        text = clean(text)
     if text.isascii():
         return len(text)
     import unicodedata
@@ -136,12 +149,12 @@ def cells(text: str) -> int:
 
 
 def fit(text: str, width: int | None, look: Look) -> str:
-    """Return the text cut in its middle to the width: the ends of our names tell them apart."""
+    """Return the text cut in its middle to the width: names differ at their ends."""
     if width is None or cells(text) <= width:
         return text
     dots = look.safe("…")
     room = max(0, width - len(dots))
-    head = room // 2
+    head = room // 3
     tail = room - head
     while cells(text[:head]) + cells(text[len(text) - tail :]) > room:
         if tail >= head:
@@ -163,20 +176,47 @@ def cut(text: str, width: int | None, look: Look) -> str:
     return (text[:head] + dots)[: max(width, 0)]
 
 
-def wrap(text: str, width: int | None, indent: str = "") -> str:
-    """Return the text broken between words, later lines indented; what stands in backticks stays whole."""
+def wrap(text: str, width: int | None, first: str = "", later: str = "") -> str:
+    """Return the text broken between words, behind `first` and `later`; backticked commands stay whole."""
+    import re
+
     if width is None:
-        return text
-    lines: list[str] = []
+        return first + text
+    lines = []
+    begin = first
     for paragraph in text.split("\n"):
-        line = indent if lines else ""
+        line = ""
         for word in re.findall(_WORDS, paragraph):
-            if line.strip() and cells(line) + 1 + cells(word) > width:
-                lines.append(line)
-                line = indent
-            line += (" " if line.strip() else "") + word
-        lines.append(line)
+            if line and cells(begin) + cells(line) + 1 + cells(word) > width:
+                lines.append(begin + line)
+                begin, line = later, word
+            else:
+                line += f" {word}" if line else word
+        lines.append(begin + line)
+        begin = later
     return "\n".join(lines)
+
+
+def quote(lines: Iterable[str], look: Look) -> list[str]:
+    """Return somebody else's lines behind a bar, dim; long ones go on behind the bar."""
+    bar = f"  {look.safe('│')} "
+    room = max(NARROWEST, look.width - cells(bar)) if look.width else None
+    return [
+        look.paint("dim", (bar + part).rstrip())
+        for line in lines
+        for part in _broken(look.safe(clean(line)), room)
+    ]
+
+
+def _broken(line: str, width: int | None) -> list[str]:
+    parts = []
+    while width is not None and cells(line) > width:
+        end = width
+        while cells(line[:end]) > width:
+            end -= 1
+        parts.append(line[:end])
+        line = line[end:]
+    return [*parts, line]
 
 
 def stdout() -> TextIO:

@@ -11,7 +11,7 @@ from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Container, Observed
 from scaffold.stack.plan import Plan
 
-_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104
+_EVERYWHERE = ("", "0.0.0.0", "::")
 _NOT_HTTP = (1433, 1521, 3306, 5432, 5672, 6379, 9042, 9092, 11211, 27017)
 """Ports on which databases and brokers speak their own protocols."""
 
@@ -162,7 +162,7 @@ def _container(container: Container, *, one_shot: bool) -> ServiceStatus:
 
 
 def _port(target: str, host: str, published: int) -> str:
-    address = f"[{host}]" if ":" in host else host or "0.0.0.0"  # noqa: S104
+    address = f"[{host}]" if ":" in host else host or "0.0.0.0"
     return f"{address}:{published}→{target}"
 
 
