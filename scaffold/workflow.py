@@ -93,6 +93,13 @@ def examine(session: Session, wishes: Wishes = planning.NOTHING_MORE) -> Situati
     return Situation(desired, observed, planning.plan(desired, observed, wishes))
 
 
+def check_ports(session: Session, situation: Situation) -> None:
+    """Raise PortTaken before anything is started, naming who holds the port."""
+    from scaffold.engine import ports
+
+    ports.check(session.engine, situation.desired, situation.plan)
+
+
 EMPTY = Observed()
 
 

@@ -70,6 +70,7 @@ def run(
         workflow.session(checkout, profiles=profiles, write_env=True) as session,
     ):
         situation = workflow.examine(session, wishes)
+        workflow.check_ports(session, situation)
         _apply(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
         after = workflow.after(session, situation)
     if as_json:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scaffold import checkout as checkouts
-from scaffold import workflow
+from scaffold import console, passwords, workflow
 from scaffold.cli import options
 from scaffold.errors import ProjectError
 
@@ -56,12 +56,20 @@ def execute(
 def db(
     arguments: Arguments = None,
     project: options.Project = options.HERE,
+    set_password: Annotated[
+        bool,
+        typer.Option(
+            "--set-password",
+            help="Give the existing data the password that .env has now; nothing else changes.",
+        ),
+    ] = False,
 ) -> None:
     """Open the database's own client (psql or mongosh), already logged in.
 
     \b
     Examples:
       scaffold db
+      scaffold db --set-password
       scaffold db -- -c 'select count(*) from items'
       scaffold db < script.sql
     """
@@ -75,5 +83,9 @@ def db(
                 "This project has no database container.",
                 "An external database is reached with its own client and the DATABASE_URL in .env.",
             )
+        if set_password:
+            passwords.put(session, found)
+            console.note(f"{found.service} has the password of .env now. Go on with `scaffold run`.")
+            return
         container = workflow.running(session, found.service)
-    raise typer.Exit(inside.interactive(container, (*databases.client_command(found), *(arguments or ()))))
+    raise typer.Exit(inside.interactive(container, databases.client_command(found, arguments or ())))

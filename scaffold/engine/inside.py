@@ -7,26 +7,48 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from scaffold.errors import EngineUnavailable
+from scaffold.errors import EngineError, EngineUnavailable
 
 SHELL = ("sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec sh; fi")
 """bash where the image has one; tests run in the image, so nothing of it is guessed from outside."""
 
 
+def feed(container: str, command: Sequence[str], text: str) -> str:
+    """Return what a command prints that reads `text` on standard input. Raises EngineError when it fails."""
+    done = subprocess.run(
+        [_docker(), "exec", "--interactive", container, *command], input=text, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        lines = tuple((done.stderr or done.stdout).strip().splitlines()[-10:])
+        raise EngineError(
+            f"`{command[0]}` failed in {container} with exit code {done.returncode}.", evidence=lines
+        )
+    return done.stdout
+
+
+def succeeds(container: str, command: Sequence[str]) -> bool:
+    """Return whether a command inside the container exits with 0."""
+    return subprocess.run([_docker(), "exec", container, *command], capture_output=True).returncode == 0
+
+
 def interactive(container: str, command: Sequence[str]) -> int:
     """Return the exit code of a command that had this process's standard streams and terminal."""
-    docker = shutil.which("docker")
-    if not docker:
-        raise EngineUnavailable(
-            "There is no docker command.",
-            "Install it (package docker-ce-cli): https://docs.docker.com/engine/install/",
-        )
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     flags = ("--interactive", "--tty") if terminal else ("--interactive",)
-    with subprocess.Popen([docker, "exec", *flags, container, *command]) as process:
+    with subprocess.Popen([_docker(), "exec", *flags, container, *command]) as process:
         while True:
             try:
                 return process.wait()
             except KeyboardInterrupt:
                 # Ctrl-C is for the command inside; without a terminal docker passes it on as well.
                 continue
+
+
+def _docker() -> str:
+    docker = shutil.which("docker")
+    if not docker:
+        raise EngineUnavailable(
+            "There is no docker command.",
+            "Install it (package docker-ce-cli): https://docs.docker.com/engine/install/",
+        )
+    return docker

@@ -1,0 +1,47 @@
+"""A container for one task beside a service: its image and volume, no network, none of its environment."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from scaffold.engine.client import Engine, engine_errors
+from scaffold.stack import names
+from scaffold.stack.desired import Desired, Service
+
+TASK = "task"
+"""The last part of its name, where a service's containers have their number."""
+
+
+@contextlib.contextmanager
+def container(
+    engine: Engine, desired: Desired, service: Service, command: Sequence[str], binds: Sequence[str]
+) -> Iterator[str]:
+    """Yield the name of a started container that is removed at the end, however that comes."""
+    from docker.errors import NotFound
+
+    name = f"{desired.project}-{service.name}-{TASK}"
+    request = {
+        "Image": service.image,
+        "Cmd": list(command),
+        "HostConfig": {"Binds": list(binds), "NetworkMode": "none"},
+        "Labels": {
+            names.PROJECT: desired.project,
+            names.SERVICE: service.name,
+            names.ONE_OFF: "True",
+            names.WORKING_DIR: desired.path,
+            names.PATH: desired.path,
+        },
+    }
+    with engine_errors(f"container {name}"):
+        # One that a killed process left behind holds the name.
+        with contextlib.suppress(NotFound):
+            engine.api.remove_container(name, force=True)
+        engine.api.create_container_from_config(request, name, service.platform)
+        try:
+            engine.api.start(name)
+            yield name
+            engine.api.stop(name, timeout=service.stop_timeout)
+        finally:
+            with contextlib.suppress(NotFound):
+                engine.api.remove_container(name, force=True)

@@ -1,0 +1,46 @@
+"""Give an existing database volume the password that .env has now. No row is touched."""
+
+from __future__ import annotations
+
+import time
+
+from scaffold.data import database as databases
+from scaffold.data.database import Command, Database
+from scaffold.engine import inside, oneoff
+from scaffold.errors import NotReady, ScaffoldError
+from scaffold.stack import plan as planning
+from scaffold.workflow import Session, observe, running
+
+PATIENCE = 30.0
+"""Seconds for a server without authentication to come up on an existing volume."""
+POLL = 0.2
+"""Seconds between two questions; each of them starts a mongosh, which takes a second itself."""
+
+
+def put(session: Session, database: Database) -> None:
+    """Set the password; the service has to be up for PostgreSQL, and is stopped meanwhile for MongoDB."""
+    change = databases.set_password(database)
+    if isinstance(change, Command):
+        container = running(session, database.service)
+        inside.feed(container, change.argv, change.stdin)
+        return
+    service = session.desired.service(database.service)
+    binds = [bind for bind in _binds(service.body) if bind.split(":")[1] == change.mount_path]
+    if not binds:
+        raise ScaffoldError(f"services.{service.name}: there is no volume at {change.mount_path}.")
+    observed = observe(session)
+    for item in planning.stop(session.desired, observed, [service.name]).changes:
+        session.engine.api.stop(getattr(item, "name", ""), timeout=service.stop_timeout)
+    with oneoff.container(session.engine, session.desired, service, change.command, binds) as name:
+        deadline = time.monotonic() + PATIENCE
+        while not inside.succeeds(name, change.probe.argv):
+            if time.monotonic() > deadline:
+                raise NotReady(f"{service.name} did not come up on its volume without a login.")
+            time.sleep(POLL)
+        inside.feed(name, change.script.argv, change.script.stdin)
+
+
+def _binds(body: object) -> list[str]:
+    host = body.get("HostConfig") if isinstance(body, dict) else None
+    binds = host.get("Binds") if isinstance(host, dict) else None
+    return [str(item) for item in binds] if isinstance(binds, list) else []
