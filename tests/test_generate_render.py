@@ -188,8 +188,21 @@ def test_folder_name_that_is_no_project_name_is_explained(tiny: Template, workpl
     with pytest.raises(UsageError) as caught:
         create(tiny, "MyApp")
     assert caught.value.message == '"MyApp" cannot be the name of a project: Use lower case.'
-    assert caught.value.hint is not None
-    assert "-d project_name=" in caught.value.hint
+    assert caught.value.hint == (
+        "Choose another folder, or give the project a name of its own: `-d project_name=myapp`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("My App", "my-app"), ("Café_2000", "cafe"), ("日本", "my-backend"), ("X" * 99, "my-backend")],
+)
+def test_suggested_project_name_resembles_the_folder(
+    tiny: Template, workplace: Path, folder: str, name: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        create(tiny, folder)
+    assert f"-d project_name={name}`" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import traceback
+import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -144,9 +145,17 @@ def _answer_error(error: Exception, question: str, folder: Path, given: Mapping[
     if question == NAME:
         return UsageError(
             f'"{shortened(folder.name)}" cannot be the name of a project: {text}',
-            f"Choose another folder, or give the project a name of its own: `-d {NAME}=my-backend`.",
+            "Choose another folder, or give the project a name of its own:"
+            f" `-d {NAME}={_similar(folder.name)}`.",
         )
     return UsageError(f"No valid answer for {question}: {text}", f"Give one with `-d {question}=VALUE`.")
+
+
+def _similar(name: str) -> str:
+    """A name that looks like this one and is likely to be accepted."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    similar = re.sub(r"[^a-z0-9]+", "-", plain).strip("-0123456789")
+    return similar if 2 <= len(similar) <= 40 and similar != name else "my-backend"
 
 
 def _reason(error: Exception) -> str:
