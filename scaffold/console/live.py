@@ -27,6 +27,8 @@ INTERVAL = 0.1
 """Seconds between two pictures."""
 TAIL = 20
 """Lines of output that a failed step shows."""
+BESIDE = 12
+"""Columns for the symbol before a label and the time after it."""
 SHORT = 0.05
 """Seconds: below that a time says nothing."""
 
@@ -56,7 +58,8 @@ class Progress:
         self._plan = plan
         self._changes = plans.changes(plan)
         self._of = {index: change for change in self._changes for index in change.indexes}
-        self._longest = max((cells(change.label) for change in self._changes), default=0)
+        self._longest = max((cells(change.label) for change in self._changes if not change.proves), default=0)
+        """Width of the column before the times; how a proof went stands where its time would."""
         self._seconds: dict[int, float] = {}
         self._failed: set[Change] = set()
         self._running: dict[int, _Running] = {}
@@ -154,15 +157,15 @@ class Progress:
         took = duration(seconds) if seconds >= SHORT else ""
         if not took:
             return label
-        width = self._label_width() if self._look.width else 0
-        return label + " " * (width - cells(label)) + "  " + self._look.paint("dim", took)
+        return label + " " * self._space_after(label) + "  " + self._look.paint("dim", took)
 
     def _label(self, change: Change) -> str:
-        return change.fitted(self._label_width(), self._look) if self._look.width else change.label
-
-    def _label_width(self) -> int:
         columns = self._columns()
-        return min(self._longest, columns - 12) if columns else self._longest
+        return change.fitted(columns - BESIDE, self._look) if columns else change.label
+
+    def _space_after(self, label: str) -> int:
+        columns = self._columns()
+        return max(0, min(self._longest, columns - BESIDE) - cells(label)) if columns else 0
 
     def _within(self, text: str) -> str:
         columns = self._columns()
@@ -220,13 +223,12 @@ class Progress:
         change = self._of[index]
         verb = words(running.step)[0]
         label = self._label(change)
-        doing = f" ({verb})" if not change.proves and verb != change.verb else ""
-        seconds = duration(now - running.since)
-        room = self._label_width() - cells(label)
-        label += look.paint("dim", doing) if cells(doing) <= room else ""
-        room -= cells(doing) if cells(doing) <= room else 0
+        doing = f" ({verb})"
+        if not change.proves and verb != change.verb and cells(label + doing) <= columns - BESIDE:
+            label += doing
         sign = look.paint("cyan", signs[int(now / INTERVAL) % len(signs)])
-        lines = [f"{sign} {label}{' ' * room}  {look.paint('dim', seconds)}"]
+        seconds = look.paint("dim", duration(now - running.since))
+        lines = [f"{sign} {label}{' ' * self._space_after(label)}  {seconds}"]
         if running.lines and not self._verbose:
             lines.append(look.paint("dim", cut(f"    {running.lines[-1]}", columns - 1, look)))
         return lines

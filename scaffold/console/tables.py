@@ -27,9 +27,10 @@ class Column:
 def table(rows: Sequence[Sequence[str]], columns: Sequence[Column], look: Look) -> str:
     """Return the rows under their titles; empty columns are left out."""
     cell = [[look.safe(text) for text in row] for row in rows]
-    shown = [place for place in range(len(columns)) if any(row[place] for row in cell)]
+    shown = [place for place in range(len(columns)) if not cell or any(row[place] for row in cell)]
     widths = {
-        place: max(cells(columns[place].title), *(cells(row[place]) for row in cell)) for place in shown
+        place: max(cells(text) for text in (columns[place].title, *(row[place] for row in cell)))
+        for place in shown
     }
     shown = _within(shown, widths, columns, look.width)
     titles = [
