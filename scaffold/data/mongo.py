@@ -43,12 +43,13 @@ def login(database: Database, host: str, port: int, timeout: float) -> Attempt:
     its tries. A refusal is final: while the official image initialises an empty volume, it listens on the
     container's loopback address only.
     """
-    silence = _silence(host, port, timeout)
-    if silence:
-        return NotYet(silence)
+    # Before the first question: loading it takes as long as a server needs to start, and this way beside it.
     from pymongo import MongoClient
     from pymongo.errors import OperationFailure, PyMongoError
 
+    silence = _silence(host, port, timeout)
+    if silence:
+        return NotYet(silence)
     knows = database.user and database.password
     milliseconds = max(1, int(timeout * 1000))
     client: MongoClient[dict[str, object]] = MongoClient(
