@@ -1,0 +1,58 @@
+"""The process: settings, logs, database, server. Run it with `python -m app`."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from app.health import wait_until_ready
+from app.logs import configure_logging
+from app.main import create_app
+from app.settings import Settings
+from app.store import StoreUnavailable, open_store
+
+logger = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    async with open_store(settings.database_url.get_secret_value()) as store:
+        await wait_until_ready(store)
+        await server(create_app(store), settings).serve()
+
+
+def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    return uvicorn.Server(config)
+
+
+def main() -> None:
+    # uvicorn ends open requests on a signal and then raises it again: a clean stop is exit code 0.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit("\n".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()))
+    configure_logging(settings.log_level)
+    try:
+        asyncio.run(serve(settings))
+    except StoreUnavailable as error:
+        logger.critical("no database, giving up", extra={"reason": str(error)})
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""How Alembic reaches the database: as the app does, by DATABASE_URL."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection
+
+from app.health import wait_until_ready
+from app.logs import configure_logging
+from app.settings import Settings
+from app.store import Base, open_store
+
+
+def run(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def migrate(url: str) -> None:
+    async with open_store(url) as store:
+        await wait_until_ready(store)
+        async with store.engine.connect() as connection:
+            await connection.run_sync(run)
+
+
+settings = Settings()
+configure_logging(settings.log_level)
+asyncio.run(migrate(settings.database_url.get_secret_value()))
