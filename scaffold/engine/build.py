@@ -10,8 +10,10 @@ import csv
 import io
 import json
 import os
+import posixpath
 import re
 import subprocess
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -102,30 +104,29 @@ def build(
     secret = _Secrets.of(build, environment)
     command = [*plugins.command("buildx"), *arguments(image, build, options, secret.arguments)]
     log = _Log(report, secret.hide)
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL if build.inline is None else subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**environment, **secret.arguments, "BUILDX_GIT_INFO": "false"},
-        # A group of its own: Ctrl-C reaches this program, which then ends the build in an orderly way.
-        process_group=0,
-    )
-    try:
-        if process_hook:
-            process_hook(process)
-        if process.stdin:
-            try:
-                with process.stdin as inline:
-                    inline.write((build.inline or "").encode(errors="surrogateescape"))
-            except BrokenPipeError:  # it ended at once; its own words follow
-                pass
-        assert process.stderr is not None
-        for record in _records(process.stderr, log.text):
-            log.take(record)
-        code = process.wait()
-    finally:
-        _end(process)
+    with tempfile.TemporaryFile() as inline:
+        inline.write((build.inline or "").encode(errors="surrogateescape"))
+        inline.seek(0)
+        process = subprocess.Popen(
+            command,
+            stdin=inline,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**environment, **secret.arguments, "BUILDX_GIT_INFO": "false"},
+            # A group of its own: Ctrl-C reaches this program, which then ends the build in an orderly way.
+            process_group=0,
+        )
+    with process:
+        try:
+            if process_hook:
+                process_hook(process)
+            assert process.stderr is not None
+            for record in _records(process.stderr, log.text):
+                log.take(record)
+            code = process.wait()
+        except BaseException:
+            _end(process)
+            raise
     if code != 0:
         raise _failure(image, build, log, code)
     context.remember(build)
@@ -310,16 +311,11 @@ def _seconds(started: str, completed: str) -> float:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Leave no build behind: ask it to stop, which makes the daemon cancel, and wait for it."""
-    if process.stderr:
-        process.stderr.close()
-    if process.poll() is not None:
-        return
     process.terminate()
     try:
-        process.wait(_PATIENCE)
+        process.communicate(timeout=_PATIENCE)  # reads on: a full pipe would keep it from ending
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
 
 
 # buildx and BuildKit put every cause into one sentence and carry no code for it: the words are all there is.
@@ -327,7 +323,6 @@ _METADATA = "[internal] load metadata for "
 _EXIT_CODE = re.compile(r"exit code: (\d+)")
 _SYNTAX = re.compile(r"dockerfile parse error on line (\d+): (.*)")
 _NO_STAGE = re.compile(r'target stage "?([^"\s]+)"? could not be found')
-_NOT_IN_CONTEXT = re.compile(r'"/([^"]*)": not found')
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 _UNTRUSTED = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|x509: |self[- ]signed certificate|"
@@ -364,12 +359,12 @@ def _failure(image: str, build: Build, log: _Log, code: int) -> ScaffoldError:
         return _without_step(image, build, error, frame)
     if vertex.name.startswith(_METADATA):
         return _no_base(image, vertex, frame)
-    step = _step(vertex.name)
+    step = _shortened(_instruction(vertex.name), 100)
     output = "\n".join((*vertex.tail, vertex.error))
     exit_code = _EXIT_CODE.search(vertex.error)
-    missing = _NOT_IN_CONTEXT.search(vertex.error)
-    if missing and not exit_code:
-        return _not_in_context(image, build, step, missing[1], frame)
+    missing = () if exit_code else _missing_sources(build, _instruction(vertex.name))
+    if missing:
+        return _not_in_context(image, build, step, missing[0], frame)
     cause = f"exit code {exit_code[1]}" if exit_code else _shortened(vertex.error, 200)
     return BuildFailed(
         f"{image}: build failed at step `{step}` ({cause}).",
@@ -422,9 +417,24 @@ def _no_base(image: str, vertex: _Vertex, frame: tuple[str, ...]) -> BuildFailed
     )
 
 
+def _missing_sources(build: Build, instruction: str) -> tuple[str, ...]:
+    """Return what a COPY or ADD step asks for and the context does not hold."""
+    keyword, _, rest = instruction.partition(" ")
+    flags = re.match(r"(--\S+\s+)*", rest)
+    if keyword not in ("COPY", "ADD") or flags is None or "--from=" in flags[0]:
+        return ()
+    rest = rest[flags.end() :]
+    # BuildKit prints the JSON form without its quotes.
+    words = rest.strip("[]").split(", ") if rest.startswith("[") else rest.split()
+    wanted = [posixpath.normpath(word).lstrip("/") for word in words[:-1] if not set("*?[:<") & set(word)]
+    return tuple(
+        name
+        for name in wanted
+        if name != "." and name not in build.files and not any(p.startswith(f"{name}/") for p in build.files)
+    )
+
+
 def _not_in_context(image: str, build: Build, step: str, name: str, frame: tuple[str, ...]) -> BuildFailed:
-    if step.startswith(("COPY --from", "ADD --from")):
-        return BuildFailed(f"{image}: build failed at step `{step}`: /{name} does not exist.", evidence=frame)
     if (Path(build.context) / name).exists():
         ignored_by = context.ignore_file(build)
         why, hint = (
@@ -461,9 +471,9 @@ def _frame(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(line for line in lines if re.match(r"\s*\d+ \| ", line))[-_EVIDENCE:]
 
 
-def _step(name: str) -> str:
+def _instruction(name: str) -> str:
     """Return `RUN make` for `[builder 3/5] RUN make`."""
-    return _shortened(re.sub(r"^\[[^\]]*\] ", "", name), 100)
+    return re.sub(r"^\[[^\]]*\] ", "", name)
 
 
 def _shortened(text: str, length: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from scaffold.errors import ProjectError
 
-_WILD = frozenset("*?[]^\\")
+_WILD = frozenset("*?[]\\")
 # What means something in a regular expression and nothing in a pattern.
 _LITERAL = frozenset(".+()|{}$")
 
