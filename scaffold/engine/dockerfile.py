@@ -27,6 +27,7 @@ def bases(text: str, args: Mapping[str, str], named: Collection[str] = ()) -> tu
     seen_from = False
     for keyword, rest in _instructions(text):
         references: list[str] = []
+        stage = ""
         if keyword == "ARG" and not seen_from:
             for name, default in _arguments(rest):
                 value = args.get(name, None if default is None else _expand(default, scope))
@@ -49,7 +50,7 @@ def bases(text: str, args: Mapping[str, str], named: Collection[str] = ()) -> tu
         for reference in references:
             if reference and reference.lower() not in known and not reference.isdigit():
                 found[reference] = None
-        if keyword == "FROM" and references and stage:
+        if stage:
             known.add(stage)
     return tuple(found)
 
