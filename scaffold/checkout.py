@@ -7,7 +7,6 @@ import errno
 import fcntl
 import json
 import os
-import secrets
 import socket
 import tempfile
 import time
@@ -114,7 +113,7 @@ def write_env(checkout: Checkout, known: Callable[[str], Known]) -> None:
             chosen.add(found)
             return found
 
-        choices = environment.Choices(port=port, secret=lambda: secrets.token_hex(16))
+        choices = environment.Choices(port=port, secret=lambda: os.urandom(16).hex())
         filled = environment.fill(text, str(checkout.path), checkout.path.name, choices, facts.variables)
         write_private(checkout.env_file, filled)
         reserved.update(dict.fromkeys(chosen, str(checkout.path)))

@@ -8,8 +8,9 @@ from scaffold.data import database as databases
 from scaffold.data.database import Command, Database
 from scaffold.engine import inside, oneoff
 from scaffold.errors import NotReady, ScaffoldError
+from scaffold.session import Session
 from scaffold.stack import plan as planning
-from scaffold.workflow import Session, observe, running
+from scaffold.workflow import observe, running
 
 PATIENCE = 30.0
 """Seconds for a server without authentication to come up on an existing volume."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaffold import checkout as checkouts
 from scaffold.checkout import Checkout
 from scaffold.errors import ProjectError, ScaffoldError
 from scaffold.interrupt import Cancellation
+from scaffold.session import Session
 from scaffold.stack import desired as wish
 from scaffold.stack import environment, names, status
 from scaffold.stack import plan as planning
@@ -25,16 +25,6 @@ from scaffold.stack.steps import Prove
 
 if TYPE_CHECKING:
     from scaffold.engine.apply import Applied
-    from scaffold.engine.client import Engine
-
-
-@dataclass(frozen=True)
-class Session:
-    """One project and its engine, both open."""
-
-    checkout: Checkout
-    engine: Engine
-    desired: Desired
 
 
 @dataclass(frozen=True)
@@ -44,40 +34,6 @@ class Situation:
     desired: Desired
     observed: Observed
     plan: Plan
-
-
-@contextlib.contextmanager
-def session(
-    checkout: Checkout, *, profiles: tuple[str, ...] = (), write_env: bool = False
-) -> Iterator[Session]:
-    """Open the project and the engine side by side.
-
-    With `write_env` a missing .env is written first. Raises ProjectError, EngineUnavailable.
-    """
-    if write_env and not checkout.env_file.exists():
-        with _engine() as engine:
-            checkouts.write_env(checkout, lambda project: _known(engine, checkout, project))
-            from scaffold.engine.resolve import resolve
-
-            yield Session(checkout, engine, resolve(checkout, profiles))
-            return
-    # Compose's binary is another process: it works while Python imports the SDK.
-    from scaffold.engine.resolve import Resolving
-
-    resolving = Resolving.begin(checkout)
-    try:
-        with _engine() as engine:
-            yield Session(checkout, engine, resolving.result(profiles))
-    finally:
-        resolving.end()
-
-
-@contextlib.contextmanager
-def _engine() -> Iterator[Engine]:
-    from scaffold.engine.client import Engine
-
-    with Engine() as engine:
-        yield engine
 
 
 def examine(session: Session, wishes: Wishes = planning.NOTHING_MORE) -> Situation:
@@ -240,7 +196,7 @@ def check_owner(checkout: Checkout, desired: Desired, observed: Observed) -> Non
         with contextlib.suppress(OSError, UnicodeDecodeError):
             if environment.parse(theirs.read_text()).get(environment.PROJECT_NAME) == desired.project:
                 raise ProjectError(
-                    f"The name {desired.project} belongs to the project in {owner}: .env was copied from there.",
+                    f"The name {desired.project} belongs to the project in {owner}; .env was copied from it.",
                     f"Remove {checkout.env_file}; the next `scaffold run` writes one with names of its own.",
                 )
 
@@ -279,10 +235,3 @@ def unproven(situation: Situation) -> tuple[Prove, ...]:
         for service in situation.desired.services
         if service.ready_path and service.name not in proven
     )
-
-
-def _known(engine: Engine, checkout: Checkout, project: str) -> checkouts.Known:
-    from scaffold.engine import inventory
-
-    own = inventory.recovered(engine, project, str(checkout.path))
-    return checkouts.Known(frozenset(inventory.ports(engine)), own.ports, own.variables)

@@ -5,24 +5,69 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
 
 from scaffold import __version__, console
-from scaffold.cli import change, enter, look, new
 from scaffold.errors import Interrupted, ScaffoldError
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+COMMANDS = {
+    "new": "scaffold.cli.new:new",
+    "run": "scaffold.cli.change:run",
+    "plan": "scaffold.cli.change:plan",
+    "status": "scaffold.cli.look:status",
+    "logs": "scaffold.cli.look:logs",
+    "shell": "scaffold.cli.enter:shell",
+    "exec": "scaffold.cli.enter:execute",
+    "db": "scaffold.cli.enter:db",
+    "stop": "scaffold.cli.change:stop",
+    "down": "scaffold.cli.change:down",
+    "destroy": "scaffold.cli.change:destroy",
+}
+"""Where each command is, in the order of the help page."""
+
+# What comes after the first word belongs to the command inside.
+_SETTINGS: dict[str, dict[str, Any]] = {"exec": {"allow_interspersed_args": False}}
+
+
+class Commands(TyperGroup):
+    """Imports a subcommand when it is asked for: no command pays for another one's imports."""
+
+    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        info = CommandInfo(
+            name=cmd_name,
+            callback=getattr(import_module(module), function),
+            context_settings={**_CONTEXT, **_SETTINGS.get(cmd_name, {})},
+        )
+        return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+
+
+_CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 app = typer.Typer(
     name="scaffold",
-    help="Start a backend right, and run it with its database, proven healthy.",
-    epilog="First steps: scaffold new myapp, cd myapp, scaffold run. Documentation: README.md and docs/.",
+    cls=Commands,
+    epilog="First steps: scaffold new myapp, cd myapp, scaffold run.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=_CONTEXT,
 )
 
 
@@ -39,16 +84,6 @@ def root(
     ] = False,
 ) -> None:
     """Start a backend right, and run it with its database, proven healthy."""
-
-
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    *(new.new, change.run, change.plan, look.status, look.logs, enter.shell, enter.db),
-    *(change.stop, change.down, change.destroy),
-)
-for _command in _COMMANDS:
-    app.command()(_command)
-# What comes after `--` or the first word belongs to the command inside.
-app.command("exec", context_settings={"allow_interspersed_args": False})(enter.execute)
 
 
 def main() -> None:
@@ -88,10 +123,12 @@ def run(arguments: list[str]) -> int:
 
 
 def _usage(error: TyperException, arguments: list[str]) -> ScaffoldError:
-    command = next((word for word in arguments if not word.startswith("-")), "")
-    known = command in {name for name in (item.name for item in app.registered_commands) if name}
-    known = known or command in {getattr(item.callback, "__name__", "") for item in app.registered_commands}
-    return ScaffoldError(error.format_message(), f"See `scaffold {command + ' ' if known else ''}--help`.")
+    command = next((word for word in arguments if word in COMMANDS), "")
+    first = next((word for word in arguments if not word.startswith("-")), "")
+    close = get_close_matches(first, COMMANDS, n=1) if not command else []
+    if close:
+        return ScaffoldError(error.format_message(), f"Did you mean `scaffold {close[0]}`?")
+    return ScaffoldError(error.format_message(), f"See `scaffold {command + ' ' if command else ''}--help`.")
 
 
 def _system(error: OSError) -> ScaffoldError:

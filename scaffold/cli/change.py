@@ -7,23 +7,24 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scaffold import checkout as checkouts
-from scaffold import console, prompts, workflow
+from scaffold import console, prompts
 from scaffold.cli import options
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, on_signals
-from scaffold.stack import plan as planning
-from scaffold.stack.plan import Plan, Wishes
+from scaffold.session import Session, opened
+
+if TYPE_CHECKING:
+    from scaffold.stack.plan import Plan
+    from scaffold.workflow import Situation
 
 Where = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="[DIR]", help="The project's folder.", show_default="here, or the nearest one above"
-    ),
+    typer.Argument(metavar="DIR", help="The same as -C.", show_default=False),
 ]
 
 
@@ -45,10 +46,10 @@ def run(
     verbose: options.Verbose = False,
     as_json: options.Json = False,
 ) -> None:
-    """Build and start the project with its database; return when it is proven healthy.
+    """Build, start and prove the project and its database.
 
-    The first time it writes .env: names of this checkout's own, free ports, a generated password. Run again,
-    it changes only what differs. Data is never removed.
+    Returns once the project is proven healthy. The first time it writes .env: names of this checkout's own,
+    free ports, a generated password. Run again, it changes only what differs. Data is never removed.
 
     \b
     Examples:
@@ -57,19 +58,25 @@ def run(
       scaffold run path/to/myapp --json
     """
     checkout = checkouts.find(place(where, project))
-    wishes = Wishes(build=build, recreate=recreate)
     profiles = tuple(profile or ())
     if dry_run:
-        with workflow.session(checkout, profiles=profiles) as session:
-            situation = workflow.examine(session, wishes)
+        with opened(checkout, profiles=profiles) as session:
+            from scaffold import workflow
+            from scaffold.stack.plan import Wishes
+
+            situation = workflow.examine(session, Wishes(build=build, recreate=recreate))
         console.plan(situation.plan, session.desired.project, as_json=as_json)
         return
     begun = time.monotonic()
     with (
         _working(checkout, "run", no_wait=no_wait) as cancellation,
-        workflow.session(checkout, profiles=profiles, write_env=True) as session,
+        opened(checkout, profiles=profiles, write_env=True) as session,
     ):
-        situation = workflow.examine(session, wishes)
+        # Compose is at work already; these take as long as it does.
+        from scaffold import workflow
+        from scaffold.stack.plan import Wishes
+
+        situation = workflow.examine(session, Wishes(build=build, recreate=recreate))
         workflow.check_ports(session, situation)
         _apply(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
         after = workflow.after(session, situation)
@@ -98,7 +105,9 @@ def plan(
       scaffold plan --exit-code --json
     """
     checkout = checkouts.find(place(where, project))
-    with workflow.session(checkout, profiles=tuple(profile or ())) as session:
+    with opened(checkout, profiles=tuple(profile or ())) as session:
+        from scaffold import workflow
+
         situation = workflow.examine(session)
     console.plan(situation.plan, session.desired.project, as_json=as_json)
     if exit_code and situation.plan.changes:
@@ -119,7 +128,10 @@ def stop(
       scaffold stop
     """
     checkout = checkouts.find(place(where, project))
-    with _working(checkout, "stop", no_wait=no_wait) as cancellation, workflow.session(checkout) as session:
+    with _working(checkout, "stop", no_wait=no_wait) as cancellation, opened(checkout) as session:
+        from scaffold import workflow
+        from scaffold.stack import plan as planning
+
         steps = planning.stop(session.desired, workflow.observe(session))
         _teardown(session, steps, cancellation, quiet=quiet)
     said = "Stopped. `scaffold run` starts it again." if steps.changes else "Nothing was running."
@@ -140,7 +152,10 @@ def down(
       scaffold down
     """
     checkout = checkouts.find(place(where, project))
-    with _working(checkout, "down", no_wait=no_wait) as cancellation, workflow.session(checkout) as session:
+    with _working(checkout, "down", no_wait=no_wait) as cancellation, opened(checkout) as session:
+        from scaffold import workflow
+        from scaffold.stack import plan as planning
+
         observed = workflow.observe(session)
         steps = planning.teardown(session.desired, observed, "down")
         _teardown(session, steps, cancellation, quiet=quiet)
@@ -163,9 +178,10 @@ def destroy(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Remove everything of the project from the engine, its DATA and images included.
+    """Remove the project from the engine, its DATA included.
 
-    Asks for the project's name. The folder, .env included, stays as it is.
+    Containers, networks, volumes and built images go, once the project's name is typed. The folder, .env
+    included, stays as it is.
 
     \b
     Examples:
@@ -175,8 +191,10 @@ def destroy(
     checkout = checkouts.find(place(where, project))
     with (
         _working(checkout, "destroy", no_wait=no_wait) as cancellation,
-        workflow.session(checkout) as session,
+        opened(checkout) as session,
     ):
+        from scaffold import workflow
+
         steps = workflow.destruction(session)
         if steps.changes:
             _consent(session.desired.project, steps, yes_delete_data)
@@ -228,14 +246,16 @@ def _working(checkout: checkouts.Checkout, command: str, *, no_wait: bool) -> It
 
 
 def _apply(
-    session: workflow.Session,
-    situation: workflow.Situation,
+    session: Session,
+    situation: Situation,
     cancellation: Cancellation,
     timeout: float,
     *,
     quiet: bool,
     verbose: bool,
 ) -> None:
+    from scaffold import workflow
+
     try:
         with console.progress(situation.plan, quiet=quiet, verbose=verbose) as report:
             workflow.apply(session, situation, report, cancellation, timeout)
@@ -244,7 +264,9 @@ def _apply(
         raise Interrupted(*workflow.whats_there(session)) from error
 
 
-def _teardown(session: workflow.Session, steps: Plan, cancellation: Cancellation, *, quiet: bool) -> None:
+def _teardown(session: Session, steps: Plan, cancellation: Cancellation, *, quiet: bool) -> None:
+    from scaffold import workflow
+
     situation = workflow.Situation(session.desired, workflow.EMPTY, steps)
     try:
         with console.progress(steps, quiet=quiet) as report:
@@ -253,7 +275,7 @@ def _teardown(session: workflow.Session, steps: Plan, cancellation: Cancellation
         raise Interrupted(*workflow.whats_there(session)) from error
 
 
-def _ended(session: workflow.Session, steps: Plan, said: str, *, as_json: bool, quiet: bool) -> None:
+def _ended(session: Session, steps: Plan, said: str, *, as_json: bool, quiet: bool) -> None:
     document = {"project": session.desired.project, "changes": len(steps.changes), "message": said}
     if as_json or not quiet:
         console.result(document, as_json=as_json, text=said)
@@ -261,11 +283,13 @@ def _ended(session: workflow.Session, steps: Plan, said: str, *, as_json: bool, 
 
 def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
     """Follow the logs until Ctrl-C, then stop the project; end also when everything has ended by itself."""
+    from scaffold import workflow
     from scaffold.engine import logs
+    from scaffold.stack import plan as planning
 
     interrupted = threading.Event()
     cancellation = Cancellation()
-    with workflow.session(checkout, profiles=profiles) as session:
+    with opened(checkout, profiles=profiles) as session:
         console.note("Following the logs. Ctrl-C stops the project.")
         with (
             on_signals(cancellation, lambda: console.note("Stopping …")),

@@ -7,29 +7,31 @@ from typing import Annotated
 import typer
 
 from scaffold import checkout as checkouts
-from scaffold import console, passwords, workflow
+from scaffold import console
 from scaffold.cli import options
 from scaffold.errors import ProjectError
+from scaffold.session import opened
 
-Arguments = Annotated[list[str] | None, typer.Argument(metavar="[ARGS]...", help="Passed on as they are.")]
+Arguments = Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="Passed on as they are.")]
 
 
 def shell(
-    service: Annotated[str, typer.Argument(metavar="[SERVICE]", help="Where.")] = "app",
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Where.")] = "app",
     project: options.Project = options.HERE,
 ) -> None:
-    """Open a shell inside a running container: bash where it has one, otherwise sh.
+    """Open a shell inside a running container.
 
-    Its exit code is the command's.
+    It is bash where the image has one, otherwise sh. Its exit code is passed on.
 
     \b
     Examples:
       scaffold shell
       scaffold shell db
     """
+    from scaffold import workflow
     from scaffold.engine import inside
 
-    with workflow.session(checkouts.find(project)) as session:
+    with opened(checkouts.find(project)) as session:
         container = workflow.running(session, service)
     raise typer.Exit(inside.interactive(container, inside.SHELL))
 
@@ -39,16 +41,19 @@ def execute(
     command: Annotated[list[str], typer.Argument(metavar="COMMAND [ARGS]...", help="What to run.")],
     project: options.Project = options.HERE,
 ) -> None:
-    """Run one command inside a running container, and pass on its exit code.
+    """Run a command inside a running container.
+
+    Its exit code is passed on.
 
     \b
     Examples:
       scaffold exec app env
       scaffold exec db df -h
     """
+    from scaffold import workflow
     from scaffold.engine import inside
 
-    with workflow.session(checkouts.find(project)) as session:
+    with opened(checkouts.find(project)) as session:
         container = workflow.running(session, service)
     raise typer.Exit(inside.interactive(container, command))
 
@@ -64,7 +69,7 @@ def db(
         ),
     ] = False,
 ) -> None:
-    """Open the database's own client (psql or mongosh), already logged in.
+    """Open psql or mongosh, already logged in.
 
     \b
     Examples:
@@ -73,10 +78,11 @@ def db(
       scaffold db -- -c 'select count(*) from items'
       scaffold db < script.sql
     """
+    from scaffold import passwords, workflow
     from scaffold.data import database as databases
     from scaffold.engine import inside
 
-    with workflow.session(checkouts.find(project)) as session:
+    with opened(checkouts.find(project)) as session:
         found = next(filter(None, map(databases.database_of, session.desired.services)), None)
         if found is None:
             raise ProjectError(

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from scaffold import checkout as checkouts
-from scaffold import console, workflow
+from scaffold import console
 from scaffold.cli import options
 from scaffold.cli.change import Where, place
 from scaffold.errors import Interrupted
 from scaffold.interrupt import Cancellation, on_signals
+from scaffold.session import opened
 
 
 def status(
@@ -20,7 +21,7 @@ def status(
     project: options.Project = options.HERE,
     as_json: options.Json = False,
 ) -> None:
-    """Show the project's services, URL, network, volumes, and whether it is up to date.
+    """Show services, URL, network, volumes, and what is out of date.
 
     \b
     Examples:
@@ -28,7 +29,9 @@ def status(
       scaffold status --json
     """
     checkout = checkouts.find(place(where, project))
-    with workflow.session(checkout) as session:
+    with opened(checkout) as session:
+        from scaffold import workflow
+
         situation = workflow.examine(session)
         sizes = workflow.volume_sizes(session, situation)
     console.status(workflow.status_of(situation, sizes), as_json=as_json)
@@ -36,7 +39,7 @@ def status(
 
 def logs(
     service: Annotated[
-        str | None, typer.Argument(metavar="[SERVICE]", help="One service.", show_default="all")
+        str | None, typer.Argument(metavar="SERVICE", help="One service; all without it.", show_default=False)
     ] = None,
     project: options.Project = options.HERE,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
@@ -53,12 +56,13 @@ def logs(
       scaffold logs -f app
       scaffold logs db --tail 50
     """
+    from scaffold import workflow
     from scaffold.engine import logs as reader
 
     checkout = checkouts.find(project)
     ended = threading.Event()
     cancellation = Cancellation()
-    with workflow.session(checkout) as session:
+    with opened(checkout) as session:
         sources = workflow.log_sources(session, service)
         with on_signals(cancellation, lambda: None), cancellation.wakes(ended.set):
             reader.show(

@@ -13,8 +13,8 @@ Project = Annotated[
         "-C",
         "--project",
         metavar="DIR",
-        help="The project's folder.",
-        show_default="here, or the nearest one above",
+        help="The project's folder, instead of this one or the nearest above.",
+        show_default=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]

@@ -98,7 +98,8 @@ def listener(port: int) -> tuple[str, int] | None:
     except (psutil.AccessDenied, OSError):  # macOS shows other people's connections to root only
         return None
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        here = connection.laddr[1] if connection.laddr else None
+        if connection.status == psutil.CONN_LISTEN and here == port and connection.pid:
             try:
                 return psutil.Process(connection.pid).name(), connection.pid
             except psutil.Error:

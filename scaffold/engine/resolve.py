@@ -6,13 +6,14 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from scaffold.checkout import Checkout
 from scaffold.engine import plugins
 from scaffold.errors import ProjectError
-from scaffold.stack import desired
+
+if TYPE_CHECKING:
+    from scaffold.stack.desired import Desired
 
 
 class Resolving:
@@ -44,8 +45,12 @@ class Resolving:
             self._process.kill()
             self._process.communicate()
 
-    def result(self, profiles: tuple[str, ...] = ()) -> desired.Desired:
+    def result(self, profiles: tuple[str, ...] = ()) -> Desired:
         """Return the project. Raises ProjectError with Compose's own words when it cannot be read."""
+        from dataclasses import replace
+
+        from scaffold.stack import desired
+
         output, complaints = self._process.communicate()
         if self._process.returncode != 0:
             raise ProjectError(
@@ -56,11 +61,6 @@ class Resolving:
             raise ProjectError("compose.yaml cannot be used: it describes nothing.")
         read = desired.read(document, str(self._checkout.path), profiles or self._checkout.profiles)
         return replace(read, config_files=tuple(map(str, self._checkout.config_files)))
-
-
-def resolve(checkout: Checkout, profiles: tuple[str, ...] = ()) -> desired.Desired:
-    """Return the project of a checkout, see Resolving."""
-    return Resolving.begin(checkout).result(profiles)
 
 
 def _plain(value: object) -> object:
