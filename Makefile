@@ -12,7 +12,8 @@ bin := .venv/bin
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup engine images ## generate a project, run it, call its API; leaves it running
+demo: setup engine ## generate a project, run it, call its API; leaves it running
+	@tests/engine/images python:3.13-slim postgres:18
 	@tests/engine/demo
 
 demo-clean: ## remove what `make demo` left running, its data and its folder
