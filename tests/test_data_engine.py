@@ -137,8 +137,10 @@ def test_mongosh_runs_logged_in_with_arguments_and_scripts(project_name: str) ->
     ready(container, database)
     write = databases.client_command(database, ("--eval", "db.items.insertOne({n: 41}).acknowledged"))
     assert docker_exec(container, write).strip() == "true"
-    script = 'print("count", db.getName(), db.items.countDocuments())\n'
-    assert "count shop 1" in docker_exec(container, databases.client_command(database), script)
+    client = databases.client_command(database, terminal=False)
+    assert docker_exec(container, client, "print(db.getName(), db.items.countDocuments())\n") == "shop 1\n"
+    failed = ["docker", "exec", "-i", container, *client]
+    assert subprocess.run(failed, input="nonsense()", text=True, capture_output=True).returncode != 0
 
 
 def test_mongo_password_is_set_on_an_existing_volume(project_name: str) -> None:

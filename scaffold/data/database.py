@@ -205,11 +205,13 @@ def wait_until_ready(
                 ended.wait(POLL)
 
 
-def client_command(database: Database, arguments: Sequence[str] = ()) -> tuple[str, ...]:
+def client_command(
+    database: Database, arguments: Sequence[str] = (), *, terminal: bool = True
+) -> tuple[str, ...]:
     """Return what to run inside the container to open psql or mongosh, logged in.
 
-    Without arguments it reads commands from the terminal or standard input; arguments such as `-c SQL` or
-    `--eval CODE` go to the client as they are.
+    Arguments such as `-c SQL` or `--eval CODE` go to the client as they are. Without any it reads commands
+    from standard input: a `terminal`, or a script.
     """
     if database.kind == "postgres":
         from scaffold.data import postgres
@@ -217,13 +219,14 @@ def client_command(database: Database, arguments: Sequence[str] = ()) -> tuple[s
         return postgres.client_command(database, arguments)
     from scaffold.data import mongo
 
-    return mongo.client_command(database, arguments)
+    return mongo.client_command(database, arguments, terminal=terminal)
 
 
 def set_password(database: Database) -> Command | OneOff:
     """Return what gives an existing volume the password that the project has now; nothing else in it changes.
 
-    A Command runs inside the database's own container, which is up; a OneOff needs it stopped.
+    A Command runs inside the database's own container, which is up; a OneOff needs it stopped. For Postgres
+    the user has to exist: which others there are, only the volume knows.
     """
     if database.user is None or database.password is None:
         raise ProjectError(

@@ -27,7 +27,7 @@ OP_MSG = 2013
 _AUTHENTICATE = (
     'db.getSiblingDB("admin").auth(process.env.MONGO_INITDB_ROOT_USERNAME, '
     "process.env.MONGO_INITDB_ROOT_PASSWORD || "
-    'require("fs").readFileSync(process.env.MONGO_INITDB_ROOT_PASSWORD_FILE, "utf8").trimEnd())'
+    'require("fs").readFileSync(process.env.MONGO_INITDB_ROOT_PASSWORD_FILE, "utf8").trimEnd()); undefined'
 )
 _CHANGE = """\
 const admin = db.getSiblingDB("admin")
@@ -109,15 +109,14 @@ def _classify(database: Database, code: int | None, said: str) -> Attempt:
     )
 
 
-def client_command(database: Database, arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return mongosh, which logs in with what it finds in the container's environment.
-
-    `--shell` keeps it open after the login; arguments of one's own end it as they would without.
-    """
+def client_command(database: Database, arguments: Sequence[str], *, terminal: bool) -> tuple[str, ...]:
+    """Return mongosh, which logs in with what it finds in the container's environment."""
     address = f"mongodb://127.0.0.1:{database.port}/{database.name}"
     login = ("--eval", _AUTHENTICATE) if database.user else ()
-    shell = ("--shell",) if login and not arguments else ()
-    return ("mongosh", "--quiet", address, *shell, *login, *arguments)
+    if not arguments:
+        # After an --eval it would end; and a script on standard input gets prompts, and always succeeds.
+        arguments = ("--shell",) if terminal else ("--file", "/dev/stdin")
+    return ("mongosh", "--quiet", address, *login, *arguments)
 
 
 def set_password(database: Database, user: str, password: str) -> OneOff:
