@@ -672,7 +672,7 @@ def test_what_was_begun_and_not_completed_is_said() -> None:
                 start(report, index)
                 end(report, index)
     """)
-    assert text == "· recreate container demo-app-1: only stop and remove done\n"
+    assert text == "· recreate container demo-app-1: only stop, remove\n"
 
 
 # Progress on a terminal
@@ -691,6 +691,8 @@ def screen(data: str) -> list[str]:
                 row -= int(part[2:-1])
             elif part.endswith("J"):
                 lines = [*lines[:row], ""]
+            elif part.endswith("K"):
+                lines[row] = ""
             else:
                 assert part.endswith("m"), f"unexpected {part!r}"
         elif part != "\r":
@@ -821,6 +823,29 @@ def test_interrupt_leaves_a_clean_terminal(on_terminal: Terminal) -> None:
     # The terminal's own echo of Ctrl-C is wiped with the picture.
     assert screen(text) == ["✓ create network demo_backend", "interrupted"]
     assert "\x1b[?" not in text
+
+
+def test_echo_of_an_interrupt_is_wiped_where_nothing_moves(on_terminal: Terminal) -> None:
+    child = on_terminal("""
+        from scaffold.errors import Interrupted
+        said = threading.Event()
+        signal.signal(signal.SIGINT, lambda *_: (console.note("Stopping."), said.set()))
+        with console.progress(plan):
+            print("going", flush=True)
+            said.wait()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            print("on", flush=True)
+            signal.pause()
+        except KeyboardInterrupt:
+            console.error(Interrupted("Interrupted. Nothing is left."))
+    """)
+    text = heard(child, "going\r\n")
+    child.sendintr()
+    text += heard(child, "on\r\n")
+    child.sendintr()
+    text += rest(child)
+    assert screen(text) == ["going", "Stopping.", "on", "Interrupted. Nothing is left."]
 
 
 @pytest.mark.parametrize(

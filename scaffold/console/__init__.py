@@ -89,7 +89,9 @@ def warn(text: str) -> None:
 
 def error(error: ScaffoldError, *, as_json: bool = False) -> None:
     """Say what went wrong, what shows it, and what to try; with `as_json` also as a document on stdout."""
-    _say(error_text(error, terminal.look(terminal.stderr())))
+    look = terminal.look(terminal.stderr())
+    echo = terminal.WIPE if look.live and isinstance(error, Interrupted) else ""  # of Ctrl-C: ^C
+    _say(echo + error_text(error, look))
     if as_json:
         value = {"message": error.message, "hint": error.hint, "evidence": error.evidence}
         result({"error": value}, as_json=True)

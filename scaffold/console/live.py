@@ -87,7 +87,9 @@ class Progress:
     def say(self, text: str) -> None:
         """Write lines that stay, above what is being redrawn."""
         with self._lock:
-            self._print(text.split("\n"))
+            # Where nothing moves now, the terminal's echo of Ctrl-C may stand at the cursor.
+            echo = terminal.WIPE if self._look.live and not self._drawn else ""
+            self._print((echo + text).split("\n"))
 
     def report(self, event: Event) -> None:
         """Take one event."""
@@ -148,8 +150,8 @@ class Progress:
         for change in self._changes:
             done = [index for index in change.indexes if index in self._seconds]
             if done and len(done) < len(change.indexes) and change not in self._failed:
-                verbs = " and ".join(words(self._plan.steps[index].step)[0] for index in done)
-                lines.append(f"{self._look.safe('·')} {self._within(f'{change.label}: only {verbs} done')}")
+                verbs = ", ".join(words(self._plan.steps[index].step)[0] for index in done)
+                lines.append(f"{self._look.safe('·')} {self._within(f'{change.label}: only {verbs}')}")
         return lines
 
     def _timed(self, label: str, seconds: float) -> str:

@@ -10,6 +10,9 @@ from typing import TextIO
 NARROWEST = 8
 """Columns: nothing is broken or cut further than that."""
 
+WIPE = "\r\x1b[K"
+"""Empties the line that the cursor is on."""
+
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 _CODES |= {"magenta": "35", "bold red": "1;31", "bold green": "1;32", "bold yellow": "1;33"}
 
