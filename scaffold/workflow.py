@@ -209,18 +209,20 @@ def apply(
     timeout: float,
 ) -> Applied:
     """Do the plan; see engine.apply.apply for what is raised."""
+    from scaffold.engine.apply import Work
     from scaffold.engine.apply import apply as walk
     from scaffold.prove import Waiting
 
     waiting = Waiting(session.engine, timeout, cancellation)
-    return walk(
-        situation.plan,
+    work = Work(
         situation.desired,
         session.engine,
         report,
         waiting.prove,
-        cancelled=lambda: cancellation.requested,
+        cancellation,
+        session.checkout.variables,
     )
+    return walk(situation.plan, work)
 
 
 def unproven(situation: Situation) -> tuple[Prove, ...]:

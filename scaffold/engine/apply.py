@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import queue
+import subprocess
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scaffold.engine import build as images
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.errors import EngineError, Interrupted, ScaffoldError
+from scaffold.interrupt import Cancellation
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Network, Service, container_request
 from scaffold.stack.plan import Plan
@@ -54,32 +56,37 @@ class Applied:
     spans: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
-def apply(
-    plan: Plan,
-    desired: Desired,
-    engine: Engine,
-    report: Report,
-    prove: Prover,
-    *,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> Applied:
+@dataclass(frozen=True)
+class Work:
+    """What every step of one apply needs."""
+
+    desired: Desired
+    engine: Engine
+    report: Report
+    prove: Prover
+    cancellation: Cancellation
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Those of .env, for build secrets that name one."""
+
+
+def apply(plan: Plan, work: Work) -> Applied:
     """Do every step of the plan, each once those that it waits for are done.
 
     After the first failure nothing new is begun; what is under way is finished, and the error is raised.
-    The same holds once `cancelled` says so: then Interrupted is raised.
+    The same holds once the work is cancelled: then Interrupted is raised.
     """
     done: queue.SimpleQueue[tuple[int, ScaffoldError | None]] = queue.SimpleQueue()
     waiting = {index: set(item.after) for index, item in enumerate(plan.steps)}
     applied = Applied()
     origin = time.monotonic()
 
-    def work(index: int, step: Step) -> None:
+    def one(index: int, step: Step) -> None:
         begun = time.monotonic()
-        report(Started(index, step))
+        work.report(Started(index, step))
         error: ScaffoldError | None = None
         detail = ""
         try:
-            detail = _do(step, index, desired, engine, report, prove)
+            detail = _do(step, index, work)
         except ScaffoldError as raised:
             error = raised
         except BaseException as raised:  # noqa: BLE001 - a thread's error must reach the person
@@ -87,18 +94,19 @@ def apply(
             error.__cause__ = raised
         seconds = time.monotonic() - begun
         applied.spans[index] = (begun - origin, seconds)
-        report(Failed(index, step, seconds, error) if error else Finished(index, step, seconds, detail))
+        ended = Failed(index, step, seconds, error) if error else Finished(index, step, seconds, detail)
+        work.report(ended)
         done.put((index, error))
 
     first_error: ScaffoldError | None = None
     running = 0
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="step") as pool:
         while True:
-            if first_error is None and not cancelled():
+            if first_error is None and not work.cancellation.requested:
                 for index in [index for index, needs in waiting.items() if not needs]:
                     del waiting[index]
                     running += 1
-                    pool.submit(work, index, plan.steps[index].step)
+                    pool.submit(one, index, plan.steps[index].step)
             if not running:
                 break
             index, error = done.get()
@@ -113,14 +121,15 @@ def apply(
     return applied
 
 
-def _do(step: Step, index: int, desired: Desired, engine: Engine, report: Report, prove: Prover) -> str:
+def _do(step: Step, index: int, work: Work) -> str:
     """Do one step; return a word on how it went. Safe to repeat: what is done already counts as done."""
+    engine, desired = work.engine, work.desired
     with engine_errors(" ".join(words(step))):
         match step:
             case PullImage():
-                _pull(step, index, engine, report)
-            case BuildImage(service=service):
-                _build(service, desired, lambda line: report(Output(index, step, line)))
+                _pull(step, index, work)
+            case BuildImage():
+                _build(step, index, work)
             case CreateNetwork():
                 _create_network(step, desired, engine)
             case RemoveNetwork(name=name):
@@ -143,7 +152,7 @@ def _do(step: Step, index: int, desired: Desired, engine: Engine, report: Report
                 # Anonymous volumes stay: whether they hold somebody's data cannot be known.
                 _gone(lambda: engine.api.remove_container(name, v=False, force=False))
             case Prove():
-                return prove(step)
+                return work.prove(step)
     return ""
 
 
@@ -236,35 +245,46 @@ def _archive(service: Service) -> bytes:
     return buffer.getvalue()
 
 
-def _build(service: Service, desired: Desired, say: Callable[[str], None]) -> None:
+def _build(step: BuildImage, index: int, work: Work) -> None:
+    from scaffold.engine import build as images
+
+    service = step.service
     assert service.build is not None
 
     def show(event: images.BuildEvent) -> None:
         match event:
-            case images.StepStarted(name=name):
-                say(name)
-            case images.StepOutput(line=line):
-                say(line)
-            case _:
+            case (
+                images.StepStarted(name=text) | images.StepOutput(line=text) | images.BuildWarning(text=text)
+            ):
+                work.report(Output(index, step, text))
+            case images.StepDone():
                 pass
 
-    labels = ((names.PROJECT, desired.project), (names.SERVICE, service.name))
-    images.build(service.image, service.build, show, images.Options(labels=labels))
+    labels = ((names.PROJECT, work.desired.project), (names.SERVICE, service.name))
+    options = images.Options(labels=labels, environment=work.variables)
+    with contextlib.ExitStack() as stack:
+
+        def cancel_with(process: subprocess.Popen[bytes]) -> None:
+            stack.enter_context(work.cancellation.wakes(process.terminate))
+
+        images.build(service.image, service.build, show, options, process_hook=cancel_with)
 
 
-def _pull(step: PullImage, index: int, engine: Engine, report: Report) -> None:
+def _pull(step: PullImage, index: int, work: Work) -> None:
     """Pull with progress; the engine reports errors inside the stream."""
     from docker.errors import APIError, NotFound
 
     hint = "Check the name, your network, and `docker login` for a private registry."
     try:
         # A reference with a tag and a digest must go in whole; the SDK splits at the last colon itself.
-        stream = engine.api.pull(step.reference, stream=True, decode=True, platform=step.platform)
+        stream = work.engine.api.pull(step.reference, stream=True, decode=True, platform=step.platform)
         for event in stream:
             if "error" in event:
                 raise EngineError(f"Image {step.reference} cannot be pulled: {event['error']}.", hint)
+            if work.cancellation.requested:
+                raise Interrupted
             status = event.get("status", "")
             if status and "progressDetail" not in event:
-                report(Output(index, step, status))
+                work.report(Output(index, step, status))
     except (NotFound, APIError) as error:
         raise EngineError(f"Image {step.reference} cannot be pulled: {error.explanation}.", hint) from error
