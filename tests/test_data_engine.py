@@ -93,6 +93,21 @@ def test_postgres_is_ready_when_a_login_works(project_name: str) -> None:
     assert unknown == Ready("")
 
 
+def test_volume_whose_first_start_was_cut_short_is_explained(project_name: str) -> None:
+    container = f"{project_name}-db-1"
+    database = start(container, f"{project_name}_db-data", postgres(18))
+    ready(container, database)
+    docker_exec(container, ("sh", "-c", 'sed -i "/^host all all all/d" "$PGDATA/pg_hba.conf"'))
+    docker_exec(container, databases.client_command(database, ("-c", "select pg_reload_conf()")))
+    while isinstance(answer := attempt(container, database), Ready):
+        pass
+    assert isinstance(answer, Refused)
+    assert "cut short" in answer.error.message
+    assert "28000" in answer.error.evidence[0]
+    stranger = attempt(container, replace(database, user="stranger"))
+    assert isinstance(stranger, Refused)
+
+
 def test_psql_runs_logged_in_with_arguments_and_scripts(project_name: str) -> None:
     container = f"{project_name}-db-1"
     database = start(container, f"{project_name}_db-data", postgres(18))

@@ -96,13 +96,23 @@ def _classify(database: Database, fields: dict[str, str]) -> Attempt:
                 evidence=(said,),
             )
         )
+    if code == INVALID_AUTHORIZATION and fields.get("R") == "ClientAuthentication":
+        # The entrypoint adds the entry for other addresses after initdb, and never again.
+        return Refused(
+            DataRefused(
+                f"{database.service}: the server lets nobody in from outside the container; a first start that "
+                "was cut short leaves the volume like that.",
+                "If the volume never held data, begin anew: `scaffold destroy`, then `scaffold run`. Otherwise "
+                "add the line `host all all all scram-sha-256` to the pg_hba.conf in it.",
+                evidence=(said,),
+            )
+        )
     if code in (INVALID_AUTHORIZATION, INSUFFICIENT_PRIVILEGE):
         return Refused(
             DataRefused(
                 f'{database.service}: the server does not let user "{database.user}" into database '
-                f'"{database.name}" from outside the container.',
-                "POSTGRES_USER counts only while the volume is empty: put the user back that the volume was "
-                "initialised with, or look into its pg_hba.conf.",
+                f'"{database.name}". POSTGRES_USER counts only while the volume is empty.',
+                "Put the user back that the volume was initialised with, or create the other one in it.",
                 evidence=(said,),
             )
         )

@@ -80,6 +80,7 @@ _POSTGRES = (
     ),
     Cause(
         r"could not locate a valid checkpoint record|invalid checkpoint record"
+        r"|could not find the database system"
         r"|is not a database cluster directory|could not access the server configuration file"
         r'|could not open directory "pg_|could not open file "(?:global|base)/'
         r"|incorrect checksum in control file",
