@@ -100,10 +100,10 @@ def _classify(database: Database, fields: dict[str, str]) -> Attempt:
         # The entrypoint adds the entry for other addresses after initdb, and never again.
         return Refused(
             DataRefused(
-                f"{database.service}: the server lets nobody in from outside the container; a first start that "
-                "was cut short leaves the volume like that.",
-                "If the volume never held data, begin anew: `scaffold destroy`, then `scaffold run`. Otherwise "
-                "add the line `host all all all scram-sha-256` to the pg_hba.conf in it.",
+                f"{database.service}: the server lets nobody in from outside the container; a first start "
+                "that was cut short leaves the volume like that.",
+                "If the volume never held data, begin anew: `scaffold destroy`, then `scaffold run`. "
+                "Otherwise add the line `host all all all scram-sha-256` to the pg_hba.conf in it.",
                 evidence=(said,),
             )
         )
