@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import traceback
@@ -60,7 +61,7 @@ class _Copied:
 def _copy(template: Template, folder: Path, given: Mapping[str, object], *, interactive: bool) -> _Copied:
     asked = questions.read(template)
     names = {question.name for question in asked}
-    with warnings.catch_warnings(), _copier_errors(template, folder, given):
+    with _no_collection(), warnings.catch_warnings(), _copier_errors(template, folder, given):
         warnings.simplefilter("ignore")
         import copier
         from plumbum import local
@@ -89,6 +90,18 @@ def _copy(template: Template, folder: Path, given: Mapping[str, object], *, inte
             f"Leave {stray} out.",
         )
     return _Copied({name: combined[name] for name in combined if name in names - hidden}, answers_file)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the garbage collector: copier makes many objects that stay, and looking through them costs 7 %."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _record_source(answers_file: Path, template: Template) -> None:
