@@ -49,8 +49,8 @@ migrate = Service("migrate", "demo-app", {}, one_shot=True)
 app = Service("app", "demo-app", {}, depends_on=(Dependency("db"),))
 
 
-def narrow(columns: int) -> Look:
-    return Look(width=columns)
+def narrow(columns: int, *, colour: bool = False) -> Look:
+    return Look(width=columns, colour=colour)
 
 
 def planned(*steps: object) -> Plan:
@@ -411,8 +411,10 @@ def test_status_shows_services_and_where_the_data_is() -> None:
 
 @pytest.mark.parametrize("columns", [40, 50, 80, 100])
 def test_status_stays_within_the_terminal(columns: int) -> None:
-    lines = tables.status(STATUS, NOW, narrow(columns)).splitlines()
-    assert [line for line in lines if terminal.cells(line) > columns] == []
+    text = tables.status(STATUS, NOW, narrow(columns))
+    assert [line for line in text.splitlines() if terminal.cells(line) > columns] == []
+    in_colour = tables.status(STATUS, NOW, narrow(columns, colour=True))
+    assert re.sub(r"\x1b\[[0-9;]*m", "", in_colour) == text
 
 
 def test_status_says_what_brings_it_up_to_date() -> None:
@@ -645,6 +647,16 @@ def test_output_is_not_repeated_when_the_error_shows_it() -> None:
             fail(report, 1, "line")
     """)
     assert text.splitlines() == ["build image demo-app: not built yet", "✗ build image demo-app  1.5s"]
+
+
+def test_interrupted_step_has_not_failed() -> None:
+    text = piped("""
+        from scaffold.errors import Interrupted
+        with console.progress(plan) as report:
+            start(report, 6)
+            report(Failed(6, steps[6], 1.5, Interrupted()))
+    """)
+    assert text == "· wait until app is ready: interrupted\n"
 
 
 def test_verbose_shows_output_as_it_comes() -> None:

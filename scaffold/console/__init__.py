@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scaffold.stack.plan import Plan
     from scaffold.stack.progress import Report
     from scaffold.stack.status import Status, Summary
+    from scaffold.stack.timings import Timings
 
 _live: Progress | None = None
 """What is being redrawn on standard error now: other lines have to go above it."""
@@ -164,6 +165,17 @@ def summary(summary: Summary, *, as_json: bool) -> None:
 
     shown = dataclasses.replace(summary, database=mask_urls(summary.database) if summary.database else None)
     result(shown, as_json=as_json, text=tables.summary(shown, terminal.look(terminal.stdout())))
+
+
+def timings(timings: Timings) -> None:
+    """Say where the time of a run went; on standard error, since it is not the result."""
+    from scaffold.console.tables import Column
+
+    rows = [
+        (part.name, f"{part.seconds:.3f} s", f"{part.seconds / timings.total:.0%}") for part in timings.parts
+    ]
+    rows.append(("total", f"{timings.total:.3f} s", f"{timings.explained:.0%} explained"))
+    _say(table(rows, ("WHAT", Column("TIME", right=True), Column("SHARE", right=True))))
 
 
 def table(rows: Sequence[Sequence[str]], columns: Sequence[Column | str]) -> str:

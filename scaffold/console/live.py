@@ -17,6 +17,7 @@ from scaffold.console import plans, terminal
 from scaffold.console.plans import Change
 from scaffold.console.tables import duration
 from scaffold.console.terminal import Look, cells, clean, cut, quote
+from scaffold.errors import Interrupted
 from scaffold.stack.plan import Plan
 from scaffold.stack.progress import Event, Failed, Finished, Output, Report, Started
 from scaffold.stack.steps import Prove, Step, words
@@ -141,8 +142,11 @@ class Progress:
         tail = [] if event.error.evidence or self._verbose else quote(output, self._look)
         if self._quiet:
             return tail
+        label = self._label(self._of[event.index])
+        if isinstance(event.error, Interrupted):
+            return [f"{self._look.safe('·')} {self._within(f'{label}: interrupted')}"]
         sign = self._look.paint("bold red", self._look.safe("✗"))
-        return [f"{sign} {self._timed(self._label(self._of[event.index]), event.seconds)}", *tail]
+        return [f"{sign} {self._timed(label, event.seconds)}", *tail]
 
     def _left_half_done(self) -> list[str]:
         """Say what was begun and not completed, because something else went wrong."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from scaffold.console.terminal import NARROWEST, Look, cells, fit, wrap
@@ -27,52 +27,42 @@ class Column:
 def table(rows: Sequence[Sequence[str]], columns: Sequence[Column], look: Look) -> str:
     """Return the rows under their titles; empty columns are left out."""
     cell = [[look.safe(text) for text in row] for row in rows]
-    shown = [place for place in range(len(columns)) if not cell or any(row[place] for row in cell)]
     widths = {
-        place: max(cells(text) for text in (columns[place].title, *(row[place] for row in cell)))
-        for place in shown
+        place: max(cells(text) for text in (column.title, *(row[place] for row in cell)))
+        for place, column in enumerate(columns)
+        if not cell or any(row[place] for row in cell)
     }
-    shown = _within(shown, widths, columns, look.width)
-    titles = [
-        look.paint("dim", _padded(columns[place], columns[place].title, widths[place], look))
-        for place in shown
-    ]
-    lines = [GAP.join(titles)]
-    for row in cell:
-        texts = []
-        for place in shown:
-            column = columns[place]
-            text = _padded(column, row[place], widths[place], look)
-            texts.append(look.paint(column.style(row[place]), text))
-        lines.append(GAP.join(texts))
-    return "\n".join(line.rstrip() for line in lines)
+    widths = _within(look.width, widths, columns)
+    titles = tuple(replace(column, style=lambda _: "dim") for column in columns)
+    lines = [_line([column.title for column in columns], titles, widths, look)]
+    lines += [_line(row, columns, widths, look) for row in cell]
+    return "\n".join(lines)
 
 
-def _within(
-    shown: list[int], widths: dict[int, int], columns: Sequence[Column], width: int | None
-) -> list[int]:
-    """Return the columns that stay; narrow the widest ones where leaving out was not enough."""
-    if width is None:
-        return shown
+def _within(limit: int | None, widths: dict[int, int], columns: Sequence[Column]) -> dict[int, int]:
+    """Return the widths, by place, of the columns that stay; the widest give way where that is not enough."""
+    widths = dict(widths)
 
     def excess() -> int:
-        return sum(widths[place] for place in shown) + len(GAP) * (len(shown) - 1) - width
+        return 0 if limit is None else sum(widths.values()) + len(GAP) * (len(widths) - 1) - limit
 
-    shown = list(shown)
-    while excess() > 0 and (optional := [place for place in shown if columns[place].drop]):
-        shown.remove(max(optional, key=lambda place: columns[place].drop))
-    while excess() > 0 and shown:
-        widest = max(shown, key=lambda place: widths[place])
-        if widths[widest] <= NARROWEST:
-            break
-        widths[widest] -= 1
-    return shown
+    while excess() > 0 and (optional := [place for place in widths if columns[place].drop]):
+        del widths[max(optional, key=lambda place: columns[place].drop)]
+    while excess() > 0 and max(widths.values()) > NARROWEST:
+        widths[max(widths, key=lambda place: widths[place])] -= 1
+    return widths
+
+
+def _line(row: Sequence[str], columns: Sequence[Column], widths: dict[int, int], look: Look) -> str:
+    texts = (_padded(columns[place], row[place], width, look) for place, width in widths.items())
+    return GAP.join(texts).rstrip()
 
 
 def _padded(column: Column, text: str, width: int, look: Look) -> str:
-    text = fit(text, width, look)
-    space = " " * (width - cells(text))
-    return space + text if column.right else text + space
+    short = fit(text, width, look)
+    space = " " * (width - cells(short))
+    painted = look.paint(column.style(text), short)
+    return space + painted if column.right else painted + space
 
 
 def pairs(entries: Sequence[tuple[str, str]], look: Look) -> str:

@@ -140,7 +140,9 @@ def clean(line: str) -> str:
 def cells(text: str) -> int:
     """Return how many columns the text takes; colours take none."""
     if "\x1b" in text:
-        text = clean(text)
+        import re
+
+        text = re.sub(_ESCAPES, "", text)
     if text.isascii():
         return len(text)
     import unicodedata
