@@ -184,7 +184,7 @@ up() {
         service app --detach --env DATABASE_URL --env LOG_LEVEL \
             --label dev.scaffold.ready=/readyz \
             --publish "127.0.0.1:${APP_PORT:?set it in .env}:8000" \
-            --health-cmd "node -e \"fetch('http://127.0.0.1:8000/readyz').then(r => process.exit(r.ok ? 0 : 1))\"" \
+            --health-cmd "node -e \"require('http').get('http://127.0.0.1:8000/readyz', (r) => process.exit(r.statusCode === 200 ? 0 : 1))\"" \
             --health-interval 10s --health-timeout 3s --health-retries 3 \
             --health-start-period 60s --health-start-interval 500ms "$image" >/dev/null
     fi

@@ -94,7 +94,7 @@ def _copy(template: Template, folder: Path, given: Mapping[str, object], *, inte
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Pause the garbage collector: copier makes many objects that stay, and looking through them costs 7 %."""
+    """Pause the garbage collector: copier makes many objects that stay, and looking at them costs 7 %."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

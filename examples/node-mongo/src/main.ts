@@ -7,14 +7,12 @@ import { waitUntilReady } from "./wait.ts";
 
 const CLOSE_TIMEOUT_MS = 5_000;
 
-if (import.meta.main) {
-  try {
-    await serve(readConfig(process.env));
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    console.error(error.message);
-    process.exitCode = 1;
-  }
+try {
+  await serve(readConfig(process.env));
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
 }
 
 async function serve(config: Config): Promise<void> {

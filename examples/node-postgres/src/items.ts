@@ -22,9 +22,10 @@ type Many = { Querystring: { limit: number; cursor?: string } };
 const UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
 const CURSOR = new RegExp(`^(\\d{4}-\\S+Z) (${UUID})$`);
 
-// Postgres keeps no NUL character in a text.
-const name = { type: "string", minLength: 1, maxLength: 200, pattern: "^[^\\0]*$" };
-const description = { type: "string", nullable: true, maxLength: 2000, pattern: "^[^\\0]*$" };
+// No NUL, which Postgres cannot store, and no half of a surrogate pair, which UTF-8 cannot.
+const pattern = "^[^\\0\\p{Cs}]*$";
+const name = { type: "string", minLength: 1, maxLength: 200, pattern };
+const description = { type: "string", nullable: true, maxLength: 2000, pattern };
 const params = { type: "object", properties: { id: { type: "string", pattern: `^${UUID}$` } } };
 const newItem = {
   type: "object",
