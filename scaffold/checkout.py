@@ -92,6 +92,23 @@ class Known:
 
 def write_env(checkout: Checkout, known: Callable[[str], Known]) -> None:
     """Write .env from .env.example; `known` is asked with the name that the project gets."""
+    with _registry() as reserved:
+        text, chosen = _filled(checkout, known, reserved)
+        write_private(checkout.env_file, text)
+        reserved.update(dict.fromkeys(chosen, str(checkout.path)))
+
+
+def preview_env(checkout: Checkout, known: Callable[[str], Known]) -> dict[str, str]:
+    """Return the variables that `write_env` would write now, and write nothing."""
+    with _registry() as reserved:
+        text, _ = _filled(checkout, known, reserved)
+    return environment.parse(text)
+
+
+def _filled(
+    checkout: Checkout, known: Callable[[str], Known], reserved: Mapping[int, str]
+) -> tuple[str, set[int]]:
+    """Return the text of a new .env and the ports chosen in it."""
     example = checkout.path / ".env.example"
     try:
         text = example.read_text()
@@ -102,21 +119,19 @@ def write_env(checkout: Checkout, known: Callable[[str], Known]) -> None:
     declared = environment.parse(text)
     prefix = declared.get(environment.PROJECT_NAME) or checkout.path.name
     project = f"{environment.slug(prefix)}-{names.checkout_hash(str(checkout.path))}"
-    with _registry() as reserved:
-        facts = known(project)
-        others = facts.taken - facts.own
-        others |= {port for port, owner in reserved.items() if owner != str(checkout.path)}
-        chosen: set[int] = set()
+    facts = known(project)
+    others = facts.taken - facts.own
+    others |= {port for port, owner in reserved.items() if owner != str(checkout.path)}
+    chosen: set[int] = set()
 
-        def port(wanted: int) -> int:
-            found = free_port(wanted, others | chosen, facts.own)
-            chosen.add(found)
-            return found
+    def port(wanted: int) -> int:
+        found = free_port(wanted, others | chosen, facts.own)
+        chosen.add(found)
+        return found
 
-        choices = environment.Choices(port=port, secret=lambda: os.urandom(16).hex())
-        filled = environment.fill(text, str(checkout.path), checkout.path.name, choices, facts.variables)
-        write_private(checkout.env_file, filled)
-        reserved.update(dict.fromkeys(chosen, str(checkout.path)))
+    choices = environment.Choices(port=port, secret=lambda: os.urandom(16).hex())
+    filled = environment.fill(text, str(checkout.path), checkout.path.name, choices, facts.variables)
+    return filled, chosen
 
 
 def write_private(path: Path, text: str) -> None:

@@ -6,7 +6,8 @@ Light to import: Compose's binary resolves compose.yaml in a process of its own 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,15 +27,21 @@ class Session:
     """
 
     def __init__(
-        self, checkout: Checkout, resources: contextlib.ExitStack, profiles: tuple[str, ...], *, first: bool
+        self,
+        checkout: Checkout,
+        resources: contextlib.ExitStack,
+        profiles: tuple[str, ...],
+        *,
+        write_env: bool,
     ) -> None:
         self.checkout = checkout
         self._resources = resources
         self._profiles = profiles
-        self._resolving = None if first else self._begin()
+        self._write_env = write_env
+        self._resolving = self._begin() if checkout.env_file.exists() else None
 
-    def _begin(self) -> Resolving:
-        resolving = Resolving.begin(self.checkout)
+    def _begin(self, variables: Mapping[str, str] | None = None) -> Resolving:
+        resolving = Resolving.begin(self.checkout, {**os.environ, **variables} if variables else None)
         self._resources.callback(resolving.end)
         return resolving
 
@@ -45,11 +52,20 @@ class Session:
         return self._resources.enter_context(Engine())
 
     @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """Return the variables of .env: it is written first, or, in a session that only looks, thought up."""
+        if not self.checkout.env_file.exists():
+            if not self._write_env:
+                return checkouts.preview_env(self.checkout, self._known)
+            checkouts.write_env(self.checkout, self._known)
+        return self.checkout.variables
+
+    @cached_property
     def desired(self) -> Desired:
         if self._resolving is None:
-            # The first time: .env has to be written before compose.yaml means anything.
-            checkouts.write_env(self.checkout, self._known)
-            self._resolving = self._begin()
+            # Without .env compose.yaml means nothing yet.
+            variables = self.variables
+            self._resolving = self._begin(None if self._write_env else variables)
         return self._resolving.result(self._profiles)
 
     def _known(self, project: str) -> checkouts.Known:
@@ -65,5 +81,4 @@ def opened(
 ) -> Iterator[Session]:
     """Open a project; with `write_env` a missing .env is written before compose.yaml is read."""
     with contextlib.ExitStack() as resources:
-        first = write_env and not checkout.env_file.exists()
-        yield Session(checkout, resources, profiles, first=first)
+        yield Session(checkout, resources, profiles, write_env=write_env)

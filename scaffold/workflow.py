@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaffold.checkout import Checkout
+from scaffold.clock import Clock
 from scaffold.errors import ProjectError, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.session import Session
@@ -36,17 +37,26 @@ class Situation:
     plan: Plan
 
 
-def examine(session: Session, wishes: Wishes = planning.NOTHING_MORE) -> Situation:
+def examine(
+    session: Session, wishes: Wishes = planning.NOTHING_MORE, clock: Clock | None = None
+) -> Situation:
     """Read the build contexts and the engine, and plan. Changes nothing."""
-    from scaffold.engine import observe
+    clock = clock or Clock()
+    with clock.phase("connect to the engine"):
+        engine = session.engine
+    with clock.phase("resolve compose.yaml"):
+        desired = session.desired
+    with clock.phase("read the engine and the build contexts"):
+        from scaffold.engine import observe as reader
 
-    # Reading files and asking the engine do not wait for each other.
-    with ThreadPoolExecutor(1) as pool:
-        builds = pool.submit(_builds, session)
-        observed = observe.observe(session.engine, session.desired)
-        desired = session.desired.with_builds(builds.result())
-    check_owner(session.checkout, desired, observed)
-    return Situation(desired, observed, planning.plan(desired, observed, wishes))
+        # Reading files and asking the engine do not wait for each other.
+        with ThreadPoolExecutor(1) as pool:
+            builds = pool.submit(_builds, session)
+            observed = reader.observe(engine, desired)
+            desired = desired.with_builds(builds.result())
+    with clock.phase("plan"):
+        check_owner(session.checkout, desired, observed)
+        return Situation(desired, observed, planning.plan(desired, observed, wishes))
 
 
 def check_ports(session: Session, situation: Situation) -> None:
@@ -220,7 +230,7 @@ def apply(
         report,
         waiting.prove,
         cancellation,
-        session.checkout.variables,
+        session.variables,
     )
     return walk(situation.plan, work)
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "new": "scaffold.cli.new:new",
     "run": "scaffold.cli.change:run",
     "plan": "scaffold.cli.change:plan",
+    "env": "scaffold.cli.change:env",
     "status": "scaffold.cli.look:status",
     "logs": "scaffold.cli.look:logs",
     "shell": "scaffold.cli.enter:shell",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +13,13 @@ import typer
 from scaffold import checkout as checkouts
 from scaffold import console, prompts
 from scaffold.cli import options
+from scaffold.clock import Clock
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, on_signals
 from scaffold.session import Session, opened
 
 if TYPE_CHECKING:
+    from scaffold.engine.apply import Applied
     from scaffold.stack.plan import Plan
     from scaffold.workflow import Situation
 
@@ -39,6 +40,10 @@ def run(
         bool, typer.Option("--attach", "-a", help="Follow the logs; Ctrl-C then stops the project.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the docker commands that this stands for; change nothing.")
+    ] = False,
+    timings: Annotated[bool, typer.Option("--timings", help="Show at the end where the time went.")] = False,
     profile: options.Profiles = None,
     timeout: options.Timeout = 120.0,
     no_wait: options.NoWait = False,
@@ -59,33 +64,69 @@ def run(
     """
     checkout = checkouts.find(place(where, project))
     profiles = tuple(profile or ())
-    if dry_run:
-        with opened(checkout, profiles=profiles) as session:
+    clock = Clock()
+    with contextlib.ExitStack() as stack:
+        if dry_run or explain:
+            cancellation = Cancellation()
+        else:
+            cancellation = stack.enter_context(_working(checkout, "run", no_wait=no_wait))
+        session = stack.enter_context(opened(checkout, profiles=profiles, write_env=not (dry_run or explain)))
+        # Compose is at work already; these take as long as it does.
+        with clock.phase("import"):
             from scaffold import workflow
             from scaffold.stack.plan import Wishes
 
-            situation = workflow.examine(session, Wishes(build=build, recreate=recreate))
-        console.plan(situation.plan, session.desired.project, as_json=as_json)
-        return
-    begun = time.monotonic()
-    with (
-        _working(checkout, "run", no_wait=no_wait) as cancellation,
-        opened(checkout, profiles=profiles, write_env=True) as session,
-    ):
-        # Compose is at work already; these take as long as it does.
-        from scaffold import workflow
-        from scaffold.stack.plan import Wishes
-
-        situation = workflow.examine(session, Wishes(build=build, recreate=recreate))
-        workflow.check_ports(session, situation)
-        _apply(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
-        after = workflow.after(session, situation)
+        wishes = Wishes(build=build, recreate=recreate)
+        situation = workflow.examine(session, wishes, clock)
+        if dry_run or explain:
+            _show(situation, session, commands=explain, as_json=as_json)
+            return
+        with clock.phase("check ports"):
+            workflow.check_ports(session, situation)
+        if situation.observed.containers and situation.plan.changes and not quiet:
+            console.announce(situation.plan, session.desired.project)
+        began = clock.now()
+        with clock.phase("apply"):
+            applied = _apply(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
+        with clock.phase("prove what was left alone"):
+            workflow.verify(session, situation, cancellation, timeout)
+        with clock.phase("read the result"):
+            after = workflow.after(session, situation)
     if as_json:
         console.status(workflow.status_of(after), as_json=True)
     elif not quiet and not attach:
-        console.summary(workflow.summary(situation, after, time.monotonic() - begun), as_json=False)
+        console.summary(workflow.summary(situation, after, clock.now()), as_json=False)
+    if timings:
+        from scaffold.stack import timings as measured
+
+        phases = tuple(clock.phases)
+        console.timings(measured.explain(phases, clock.now(), situation.plan, applied.spans, began))
     if attach:
         _attach(checkout, profiles)
+
+
+def env(
+    where: Where = None,
+    project: options.Project = options.HERE,
+    as_json: options.Json = False,
+) -> None:
+    """Write .env, if there is none yet, for `docker compose up`.
+
+    `scaffold run` does it by itself. It holds names of this checkout's own, free ports and generated
+    passwords; its mode is 0600.
+
+    \b
+    Example:
+      scaffold env && docker compose up --wait
+    """
+    checkout = checkouts.find(place(where, project))
+    with _working(checkout, "env", no_wait=False):
+        there = checkout.env_file.exists()
+        with opened(checkout, write_env=True) as session:
+            variables = session.variables
+    said = f"{checkout.env_file} is there already." if there else f"Wrote {checkout.env_file}."
+    document = {"path": str(checkout.env_file), "written": not there, "variables": sorted(variables)}
+    console.result(document, as_json=as_json, text=said)
 
 
 def plan(
@@ -95,6 +136,9 @@ def plan(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 2 when there is something to do.")
     ] = False,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="Show the docker commands that a person would type for it.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Show what `scaffold run` would do, step by step, and why.
@@ -102,6 +146,7 @@ def plan(
     \b
     Examples:
       scaffold plan
+      scaffold plan --commands
       scaffold plan --exit-code --json
     """
     checkout = checkouts.find(place(where, project))
@@ -109,7 +154,7 @@ def plan(
         from scaffold import workflow
 
         situation = workflow.examine(session)
-    console.plan(situation.plan, session.desired.project, as_json=as_json)
+        _show(situation, session, commands=commands, as_json=as_json)
     if exit_code and situation.plan.changes:
         raise typer.Exit(2)
 
@@ -217,6 +262,20 @@ def _consent(project: str, steps: Plan, named: str | None) -> None:
     )
 
 
+def _show(situation: Situation, session: Session, *, commands: bool, as_json: bool) -> None:
+    """Print a plan, or the docker commands for it."""
+    if not commands:
+        console.plan(situation.plan, session.desired.project, as_json=as_json)
+        return
+    from scaffold.stack import explain
+
+    lines = explain.commands(situation.plan, situation.desired, session.variables)
+    if lines and not session.checkout.env_file.exists():
+        lines = (explain.Command("names, ports and passwords of this checkout, once", "scaffold env"), *lines)
+    text = "\n".join(f"# {line.why}\n{line.text}" for line in lines) or "# nothing to do"
+    console.result({"project": session.desired.project, "commands": lines}, as_json=as_json, text=text)
+
+
 def place(where: Path | None, project: Path) -> Path:
     """Return the folder given, whichever way; raise UsageError when both are."""
     if where is not None and project != options.HERE:
@@ -253,13 +312,12 @@ def _apply(
     *,
     quiet: bool,
     verbose: bool,
-) -> None:
+) -> Applied:
     from scaffold import workflow
 
     try:
         with console.progress(situation.plan, quiet=quiet, verbose=verbose) as report:
-            workflow.apply(session, situation, report, cancellation, timeout)
-            workflow.verify(session, situation, cancellation, timeout)
+            return workflow.apply(session, situation, report, cancellation, timeout)
     except Interrupted as error:
         raise Interrupted(*workflow.whats_there(session)) from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from scaffold.stack import names
 from scaffold.stack.desired import Build, Desired, Network, Service, Volume, container_request
@@ -84,6 +85,10 @@ _HEALTH_FLAGS = (
     ("StartPeriod", "--health-start-period"),
     ("StartInterval", "--health-start-interval"),
 )
+
+
+_WIDTH = 100
+"""Columns up to which a command stays on one line."""
 
 
 @dataclass(frozen=True)
@@ -381,7 +386,16 @@ def _labels(labels: Mapping[str, str]) -> list[str]:
 
 
 def _join(*words: str) -> str:
-    return shlex.join(words)
+    """Return a shell line; a long one is broken before each option, as people write it."""
+    line = shlex.join(words)
+    if len(line) <= _WIDTH:
+        return line
+    made = shlex.quote(words[0])
+    for before, word in pairwise(words):
+        # An option's value stays beside it.
+        breaks = word.startswith("--") or (made.count("\n") > 0 and not before.startswith("--"))
+        made += (" \\\n  " if breaks else " ") + shlex.quote(word)
+    return made
 
 
 def _texts(value: object) -> list[str]:
