@@ -278,7 +278,7 @@ def stopped_while_writing(template: Template, ending: signal.Signals) -> subproc
     assert child.stdout is not None
     assert child.stdout.readline() == b"ready\n"
     child.send_signal(ending)
-    child.wait(timeout=20)
+    child.wait(timeout=60)
     child.stdout.close()
     return child
 

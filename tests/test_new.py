@@ -46,7 +46,7 @@ def on_terminal(*arguments: str) -> pexpect.spawn[str]:
     return pexpect.spawn(
         SCAFFOLD,
         ["new", *arguments],
-        timeout=20,
+        timeout=60,
         encoding="utf-8",
         dimensions=(50, 120),
         env=os.environ.copy(),
@@ -321,7 +321,7 @@ def test_ctrl_c_at_the_destination_leaves_no_trace(workplace: Path) -> None:
 
 def test_questions_do_not_mix_with_json_on_standard_output() -> None:
     command = f"{SCAFFOLD} new myapp --json > out.json"
-    terminal = pexpect.spawn("/bin/sh", ["-c", command], timeout=20, encoding="utf-8", env=os.environ.copy())
+    terminal = pexpect.spawn("/bin/sh", ["-c", command], timeout=60, encoding="utf-8", env=os.environ.copy())
     for prompt in PROMPTS:
         terminal.expect_exact(prompt)
         terminal.send(ENTER)
@@ -341,6 +341,6 @@ def test_signal_at_any_time_leaves_all_or_nothing(
         child.wait(timeout=delay)
     except subprocess.TimeoutExpired:
         child.send_signal(ending)
-        child.wait(timeout=20)
+        child.wait(timeout=60)
     assert names(workplace) in ([], ["myapp"])
     assert child.returncode != 0 or Path("myapp/.git").is_dir()

@@ -27,7 +27,7 @@ def answer(call: str, keys: str) -> str:
     """What `call` makes of typed keys."""
     environment = {**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"}
     arguments = ["-c", SCRIPT.format(call=call)]
-    terminal = pexpect.spawn(sys.executable, arguments, timeout=20, encoding="utf-8", env=environment)
+    terminal = pexpect.spawn(sys.executable, arguments, timeout=60, encoding="utf-8", env=environment)
     terminal.expect_exact("Sure")
     terminal.send(keys)
     terminal.expect(r"(got|refused) [^\r\n]*\r\n")
@@ -78,7 +78,7 @@ def test_questions_leave_standard_output_free() -> None:
     command = f"{sys.executable} -c '{SCRIPT.format(call=call)}'"
     environment = {**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"}
     arguments = ["-c", f"{command} | sed s/got/through/"]
-    terminal = pexpect.spawn("/bin/sh", arguments, timeout=20, encoding="utf-8", env=environment)
+    terminal = pexpect.spawn("/bin/sh", arguments, timeout=60, encoding="utf-8", env=environment)
     terminal.expect_exact("Sure")
     terminal.send("x" + ENTER)
     terminal.expect_exact("through 'x'")
