@@ -3,7 +3,7 @@
 import pg from "pg";
 import { ConfigError, readDatabaseUrl } from "./config.ts";
 import { connectionString, Database } from "./postgres.ts";
-import { waitUntilReady } from "./wait.ts";
+import { describe, waitUntilReady } from "./wait.ts";
 
 /** Two at once wait for each other. */
 export async function migrate(databaseUrl: string): Promise<void> {
@@ -39,7 +39,7 @@ if (import.meta.main) {
   try {
     await main();
   } catch (error) {
-    console.error(error instanceof ConfigError ? error.message : error);
+    console.error(error instanceof ConfigError ? error.message : `Not migrated: ${describe(error)}`);
     process.exitCode = 1;
   }
 }
