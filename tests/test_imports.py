@@ -23,7 +23,7 @@ VENDORS = {
 
 # Lower rooms know nothing of the higher ones, and those on one floor nothing of each other.
 # What is not listed lies between the command line and the floor below it.
-FLOORS = {"errors": 0, "stack": 1, "checkout": 2, "data": 3, "engine": 3, "generate": 3, "cli": 5}
+FLOORS = {"errors": 0, "stack": 1, "interrupt": 1, "checkout": 2, "clock": 2, "data": 3, "engine": 3, "generate": 3, "cli": 5}
 MIDDLE = 4
 
 
