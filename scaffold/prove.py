@@ -23,6 +23,8 @@ CRASHES = 3
 """How often a container that the engine restarts may exit before we stop waiting for it."""
 EVIDENCE = 20
 """Lines of the container's log that are shown with a failure."""
+SEARCHED = 200
+"""Lines that a database's verdict is looked for in: mongod prints forty more after the one that counts."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,11 @@ class Waiting:
         """Say why a service is not ready, with the last lines of its log."""
         with engine_errors(f"container {name}"):
             now = observe.container(self.engine.api.inspect_container(name))
-            lines = logs.tail(self.engine, name, EVIDENCE)
+            lines = logs.tail(self.engine, name, SEARCHED)
         database = databases.database_of(service)
         refused = databases.explain(database, lines) if database else None
         if refused:
-            return DataRefused(refused.message, refused.hint, evidence=lines)
+            return refused
         ended = watched.exits > 0 or now.state in ("exited", "dead")
         message = error.message
         memory = watched.oom or (now.body.get("State") or {}).get("OOMKilled")  # type: ignore[attr-defined]
@@ -138,7 +140,7 @@ class Waiting:
         elif ended and not service.one_shot:
             times = f" {watched.exits} times" if watched.exits > 1 else ""
             message = f"{service.name} exited{times} with code {now.exit_code} before it was ready."
-        return NotReady(message, f"See `scaffold logs {service.name}`.", evidence=lines)
+        return NotReady(message, f"See `scaffold logs {service.name}`.", evidence=lines[-EVIDENCE:])
 
 
 def _until(event: threading.Event, deadline: float, message: str) -> None:
