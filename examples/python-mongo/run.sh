@@ -72,8 +72,9 @@ read_env() {
     volume=${project}_db-data
     image=$project-app
     export LOG_LEVEL="${LOG_LEVEL:-info}"
-    export MONGO_INITDB_ROOT_USERNAME=app MONGO_INITDB_ROOT_PASSWORD="${MONGO_PASSWORD:?set it in .env}"
-    export DATABASE_URL="mongodb://app:$MONGO_PASSWORD@db:27017/app?authSource=admin"
+    export MONGO_INITDB_DATABASE=app MONGO_INITDB_ROOT_USERNAME=app
+    export MONGO_INITDB_ROOT_PASSWORD="${MONGO_INITDB_ROOT_PASSWORD:?set it in .env}"
+    export DATABASE_URL="mongodb://app:$MONGO_INITDB_ROOT_PASSWORD@db:27017/app?authSource=admin"
     settings=$(cat run.sh .env | sha256)
 }
 
@@ -161,7 +162,7 @@ start_database() {
         say "Starting the database"
         # The check asks on the outer address: during the first start the server listens only on loopback.
         service db --detach --user mongodb --tmpfs /data/configdb:mode=1777 \
-            --env MONGO_INITDB_ROOT_USERNAME --env MONGO_INITDB_ROOT_PASSWORD \
+            --env MONGO_INITDB_DATABASE --env MONGO_INITDB_ROOT_USERNAME --env MONGO_INITDB_ROOT_PASSWORD \
             --publish "127.0.0.1:${DB_PORT:?set it in .env}:27017" \
             --mount "type=volume,source=$volume,target=/data/db" \
             --health-cmd "bash -c '</dev/tcp/\$HOSTNAME/27017'" \

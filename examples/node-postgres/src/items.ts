@@ -20,7 +20,7 @@ type One = { Params: { id: string } };
 type Many = { Querystring: { limit: number; cursor?: string } };
 
 const UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
-const CURSOR = new RegExp(`^(\\d{4}-\\S+Z) (${UUID})$`);
+const CURSOR = new RegExp(`^([12]\\d{3}-\\S+Z) (${UUID})$`);
 
 // No NUL, which Postgres cannot store, and no half of a surrogate pair, which UTF-8 cannot.
 const pattern = "^[^\\0\\p{Cs}]*$";

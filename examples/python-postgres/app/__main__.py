@@ -9,13 +9,13 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from app.health import wait_until_ready
 from app.logs import configure_logging
 from app.main import create_app
 from app.settings import Settings
+from app.startup import wait_until_ready
 from app.store import StoreUnavailable, open_store
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("app")
 
 
 async def serve(settings: Settings) -> None:

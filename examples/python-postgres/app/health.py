@@ -1,8 +1,6 @@
-"""Liveness, readiness, and the wait for the database at start."""
+"""Liveness and readiness."""
 
-import asyncio
 import logging
-import time
 
 from fastapi import APIRouter, Request, Response, status
 
@@ -29,18 +27,3 @@ async def readyz(request: Request, response: Response) -> dict[str, str]:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         return {"status": "unavailable"}
     return {"status": "ok"}
-
-
-async def wait_until_ready(store: Store, patience: float = 30.0) -> None:
-    """Return when the database answers; raise StoreUnavailable when patience (seconds) is over."""
-    deadline = time.monotonic() + patience
-    pause = 0.1
-    while True:
-        try:
-            return await store.ping()
-        except StoreUnavailable as error:
-            if time.monotonic() + pause > deadline:
-                raise
-            logger.warning("waiting for the database", extra={"reason": str(error)})
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 3.0)

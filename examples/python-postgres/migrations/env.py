@@ -5,9 +5,9 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection
 
-from app.health import wait_until_ready
 from app.logs import configure_logging
 from app.settings import Settings
+from app.startup import wait_until_ready
 from app.store import Base, open_store
 
 
