@@ -1,5 +1,6 @@
 """What tests share: a real engine, project names of their own, and the proof that nothing stays behind."""
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 
 import docker
 import pytest
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
 # Every project that this run of the tests makes is named after it: two runs on one engine are told apart.
@@ -78,9 +79,43 @@ def engine() -> Iterator[docker.DockerClient]:
     assert left == Inventory(frozenset(), frozenset(), frozenset(), frozenset()), f"tests left behind: {left}"
 
 
+@contextlib.contextmanager
+def named(client: docker.DockerClient) -> Iterator[str]:
+    """Yield a name for one project; whatever is named after it is removed at the end."""
+    name = f"{RUN}{secrets.token_hex(2)}"
+    try:
+        yield name
+    finally:
+        remove(client, take_inventory(client).only(lambda other: name in other))
+        remove_outdated_images(client, name)
+
+
+def remove_outdated_images(client: docker.DockerClient, name: str) -> None:
+    """Remove images that lost their tag to a newer build; a label still says whose they are."""
+    for image in client.api.images(filters={"dangling": True}):
+        if name in (image["Labels"] or {}).get("com.docker.compose.project", ""):
+            with contextlib.suppress(APIError):  # a newer one of another project may stand on it
+                client.api.remove_image(image["Id"])
+
+
 @pytest.fixture
 def project_name(engine: docker.DockerClient) -> Iterator[str]:
     """A name for one project. Whatever is named after it goes when the test ends, however it ends."""
-    name = f"{RUN}{secrets.token_hex(2)}"
-    yield name
-    remove(engine, take_inventory(engine).only(lambda other: name in other))
+    with named(engine) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def shared_name(engine: docker.DockerClient) -> Iterator[str]:
+    """A name like `project_name`, for one project that all tests of a module look at."""
+    with named(engine) as name:
+        yield name
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep locks, reserved ports and caches of the person who runs the tests out of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
