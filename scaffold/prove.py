@@ -19,6 +19,11 @@ from scaffold.stack.steps import Prove
 
 POLL = 0.015
 """Seconds between two questions to a server that is not there yet; there is no event for "it listens"."""
+FIRST_PATIENCE = 0.1
+"""Seconds for an answer at first: a connection that the engine's proxy opens before the container's network
+is up waits a second for its first packet to be sent again, and a new one does not."""
+LAST_PATIENCE = 5.0
+"""Seconds for an answer later on: a readiness check may itself wait for a database."""
 CRASHES = 3
 """How often a container that the engine restarts may exit before we stop waiting for it."""
 EVIDENCE = 20
@@ -164,10 +169,10 @@ def _wait_for_http(
     service: Service, address: tuple[str, int], deadline: float, ended: threading.Event
 ) -> str:
     assert service.ready_path is not None
+    patience = FIRST_PATIENCE
     while True:
-        last = http_status(
-            address, service.ready_path, timeout=max(0.1, min(5.0, deadline - time.monotonic()))
-        )
+        last = http_status(address, service.ready_path, timeout=min(patience, LAST_PATIENCE))
+        patience *= 1.5
         if isinstance(last, int) and 200 <= last < 300:
             return f"GET {service.ready_path} → {last}"
         if ended.is_set() or time.monotonic() > deadline:
