@@ -171,8 +171,10 @@ def _wait_for_http(
     assert service.ready_path is not None
     patience = FIRST_PATIENCE
     while True:
-        last = http_status(address, service.ready_path, timeout=min(patience, LAST_PATIENCE))
-        patience *= 1.5
+        asked = time.monotonic()
+        last = http_status(address, service.ready_path, timeout=patience)
+        if time.monotonic() - asked >= patience:
+            patience = min(patience * 2, LAST_PATIENCE)
         if isinstance(last, int) and 200 <= last < 300:
             return f"GET {service.ready_path} → {last}"
         if ended.is_set() or time.monotonic() > deadline:
