@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -97,9 +98,9 @@ class Waiting:
         """Return where the server can be reached from here, None when it cannot."""
         if not self.engine.is_local:
             return None
-        return container.reachable(f"{port}/tcp") or (
-            (container.address, port) if container.address else None
-        )
+        # Docker Desktop's containers live in a virtual machine: their own addresses lead nowhere there.
+        direct = (container.address, port) if container.address and sys.platform == "linux" else None
+        return container.reachable(f"{port}/tcp") or direct
 
     def _complete(
         self, service: Service, name: str, now: Container, watched: Watched, deadline: float
