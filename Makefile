@@ -1,6 +1,7 @@
 # Everything a contributor types. `make` alone prints the list.
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+FAULTS_ARGS ?=
 PYTHON ?= python3
 export PYTHON
 
@@ -47,11 +48,11 @@ engine-stop: ## stop the engine that `make engine` started; any other is left al
 bench: setup engine images ## compare with docker compose and copier (BENCH_ARGS)
 	@$(bin)/python -m tests.bench $(BENCH_ARGS)
 
-faults: setup engine images ## kill it in the middle, many times, and see that it mends itself
-	@$(bin)/python -m tests.faults
+faults: setup engine images ## break things in forty ways: is the cause named, does the advice mend it?
+	@$(bin)/python -m tests.faults $(FAULTS_ARGS)
 
-soak: setup engine images ## many runs in a row, looking for leaks and drift
-	@$(bin)/python -m tests.soak
+soak: setup engine images ## the long runs: every change applied, every call cut off, a hundred kills
+	@SCAFFOLD_SOAK=1 $(bin)/python -m pytest -s tests/test_property.py tests/test_crash.py tests/test_side_by_side.py
 
 lock: setup ## refresh dev-requirements.lock
 	@$(bin)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev pyproject.toml \

@@ -12,7 +12,7 @@ from scaffold.data import database as databases
 from scaffold.engine import logs, observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.watch import Watched, watch
-from scaffold.errors import DataRefused, Interrupted, NotReady, ScaffoldError
+from scaffold.errors import Interrupted, NotReady, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.stack.desired import Service
 from scaffold.stack.observed import Container
