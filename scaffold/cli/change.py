@@ -13,13 +13,13 @@ import typer
 from scaffold import checkout as checkouts
 from scaffold import console, prompts
 from scaffold.cli import options
+from scaffold.cli.working import carry_out, explained, tear_down, working
 from scaffold.clock import Clock
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, on_signals
 from scaffold.session import Session, opened
 
 if TYPE_CHECKING:
-    from scaffold.engine.apply import Applied
     from scaffold.stack.plan import Plan
     from scaffold.workflow import Situation
 
@@ -40,9 +40,7 @@ def run(
         bool, typer.Option("--attach", "-a", help="Follow the logs; Ctrl-C then stops the project.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the docker commands that this stands for; change nothing.")
-    ] = False,
+    explain: options.Explain = False,
     timings: Annotated[bool, typer.Option("--timings", help="Show at the end where the time went.")] = False,
     profile: options.Profiles = None,
     timeout: options.Timeout = 120.0,
@@ -69,7 +67,7 @@ def run(
         if dry_run or explain:
             cancellation = Cancellation()
         else:
-            cancellation = stack.enter_context(_working(checkout, "run", no_wait=no_wait))
+            cancellation = stack.enter_context(working(checkout, "run", no_wait=no_wait))
         session = stack.enter_context(opened(checkout, profiles=profiles, write_env=not (dry_run or explain)))
         # Compose is at work already; these take as long as it does.
         with clock.phase("import"):
@@ -87,7 +85,7 @@ def run(
             console.announce(situation.plan, session.desired.project)
         began = clock.now()
         with clock.phase("apply"):
-            applied = _apply(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
+            applied = carry_out(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
         with clock.phase("prove what was left alone"):
             workflow.verify(session, situation, cancellation, timeout)
         with clock.phase("read the result"):
@@ -116,11 +114,11 @@ def env(
     passwords; its mode is 0600.
 
     \b
-    Example:
+    Examples:
       scaffold env && docker compose up --wait
     """
     checkout = checkouts.find(place(where, project))
-    with _working(checkout, "env", no_wait=False):
+    with working(checkout, "env", no_wait=False):
         there = checkout.env_file.exists()
         with opened(checkout, write_env=True) as session:
             variables = session.variables
@@ -164,21 +162,26 @@ def stop(
     project: options.Project = options.HERE,
     no_wait: options.NoWait = False,
     quiet: options.Quiet = False,
+    explain: options.Explain = False,
     as_json: options.Json = False,
 ) -> None:
     """Stop the project's containers; they stay, and so does the data.
 
     \b
-    Example:
+    Examples:
       scaffold stop
+      scaffold stop --explain
     """
     checkout = checkouts.find(place(where, project))
-    with _working(checkout, "stop", no_wait=no_wait) as cancellation, opened(checkout) as session:
+    with _changing(checkout, "stop", no_wait=no_wait, explain=explain) as (cancellation, session):
         from scaffold import workflow
         from scaffold.stack import plan as planning
 
         steps = planning.stop(session.desired, workflow.observe(session))
-        _teardown(session, steps, cancellation, quiet=quiet)
+        if explain:
+            _commands(session, steps, as_json=as_json)
+            return
+        tear_down(session, steps, cancellation, quiet=quiet)
     said = "Stopped. `scaffold run` starts it again." if steps.changes else "Nothing was running."
     _ended(session, steps, said, as_json=as_json, quiet=quiet)
 
@@ -188,22 +191,27 @@ def down(
     project: options.Project = options.HERE,
     no_wait: options.NoWait = False,
     quiet: options.Quiet = False,
+    explain: options.Explain = False,
     as_json: options.Json = False,
 ) -> None:
     """Remove the project's containers and networks; the data stays.
 
     \b
-    Example:
+    Examples:
       scaffold down
+      scaffold down --explain
     """
     checkout = checkouts.find(place(where, project))
-    with _working(checkout, "down", no_wait=no_wait) as cancellation, opened(checkout) as session:
+    with _changing(checkout, "down", no_wait=no_wait, explain=explain) as (cancellation, session):
         from scaffold import workflow
         from scaffold.stack import plan as planning
 
         observed = workflow.observe(session)
         steps = planning.teardown(session.desired, observed, "down")
-        _teardown(session, steps, cancellation, quiet=quiet)
+        if explain:
+            _commands(session, steps, as_json=as_json)
+            return
+        tear_down(session, steps, cancellation, quiet=quiet)
     kept = [volume.name for volume in observed.volumes if volume.project == session.desired.project]
     said = "Removed." if steps.changes else "There was nothing to remove."
     said += f" The data stays in volume {', '.join(kept)}." if kept else ""
@@ -221,6 +229,7 @@ def destroy(
     ] = None,
     no_wait: options.NoWait = False,
     quiet: options.Quiet = False,
+    explain: options.Explain = False,
     as_json: options.Json = False,
 ) -> None:
     """Remove the project from the engine, its DATA included.
@@ -234,16 +243,16 @@ def destroy(
       scaffold destroy --yes-delete-data myapp-1a2b3c4d
     """
     checkout = checkouts.find(place(where, project))
-    with (
-        _working(checkout, "destroy", no_wait=no_wait) as cancellation,
-        opened(checkout) as session,
-    ):
+    with _changing(checkout, "destroy", no_wait=no_wait, explain=explain) as (cancellation, session):
         from scaffold import workflow
 
         steps = workflow.destruction(session)
+        if explain:
+            _commands(session, steps, as_json=as_json)
+            return
         if steps.changes:
             _consent(session.desired.project, steps, yes_delete_data)
-        _teardown(session, steps, cancellation, quiet=quiet)
+        tear_down(session, steps, cancellation, quiet=quiet)
     _ended(session, steps, "Nothing of it is left on the engine.", as_json=as_json, quiet=quiet)
 
 
@@ -262,6 +271,26 @@ def _consent(project: str, steps: Plan, named: str | None) -> None:
     )
 
 
+@contextlib.contextmanager
+def _changing(
+    checkout: checkouts.Checkout, command: str, *, no_wait: bool, explain: bool
+) -> Iterator[tuple[Cancellation, Session]]:
+    """Open a project in order to change it, or, with `explain`, only to look: then nobody is kept waiting."""
+    with contextlib.ExitStack() as stack:
+        cancellation = (
+            Cancellation() if explain else stack.enter_context(working(checkout, command, no_wait=no_wait))
+        )
+        yield cancellation, stack.enter_context(opened(checkout))
+
+
+def _commands(session: Session, steps: Plan, *, as_json: bool) -> None:
+    """Print the docker commands for a plan that stops or removes."""
+    from scaffold.stack import explain
+
+    lines = explain.commands(steps, session.desired, session.variables)
+    explained(lines, session.desired.project, as_json=as_json)
+
+
 def _show(situation: Situation, session: Session, *, commands: bool, as_json: bool) -> None:
     """Print a plan, or the docker commands for it."""
     if not commands:
@@ -272,8 +301,7 @@ def _show(situation: Situation, session: Session, *, commands: bool, as_json: bo
     lines = explain.commands(situation.plan, situation.desired, session.variables)
     if lines and not session.checkout.env_file.exists():
         lines = (explain.Command("names, ports and passwords of this checkout, once", "scaffold env"), *lines)
-    text = "\n".join(f"# {line.why}\n{line.text}" for line in lines) or "# nothing to do"
-    console.result({"project": session.desired.project, "commands": lines}, as_json=as_json, text=text)
+    explained(lines, session.desired.project, as_json=as_json)
 
 
 def place(where: Path | None, project: Path) -> Path:
@@ -281,56 +309,6 @@ def place(where: Path | None, project: Path) -> Path:
     if where is not None and project != options.HERE:
         raise UsageError("The project's folder is given twice: as an argument and with -C.")
     return where or project
-
-
-@contextlib.contextmanager
-def _working(checkout: checkouts.Checkout, command: str, *, no_wait: bool) -> Iterator[Cancellation]:
-    """Hold the project's lock, and turn Ctrl-C into a polite end."""
-    cancellation = Cancellation()
-    with (
-        checkouts.lock(
-            checkout,
-            command,
-            wait=not no_wait,
-            waiting=lambda holder: console.note(f"Waiting for {holder} …"),
-        ),
-        on_signals(
-            cancellation,
-            lambda: console.note("Stopping: finishing what was begun. Ctrl-C again ends at once."),
-        ),
-    ):
-        yield cancellation
-        if cancellation.requested:
-            raise Interrupted
-
-
-def _apply(
-    session: Session,
-    situation: Situation,
-    cancellation: Cancellation,
-    timeout: float,
-    *,
-    quiet: bool,
-    verbose: bool,
-) -> Applied:
-    from scaffold import workflow
-
-    try:
-        with console.progress(situation.plan, quiet=quiet, verbose=verbose) as report:
-            return workflow.apply(session, situation, report, cancellation, timeout)
-    except Interrupted as error:
-        raise Interrupted(*workflow.whats_there(session)) from error
-
-
-def _teardown(session: Session, steps: Plan, cancellation: Cancellation, *, quiet: bool) -> None:
-    from scaffold import workflow
-
-    situation = workflow.Situation(session.desired, workflow.EMPTY, steps)
-    try:
-        with console.progress(steps, quiet=quiet) as report:
-            workflow.apply(session, situation, report, cancellation, timeout=60.0)
-    except Interrupted as error:
-        raise Interrupted(*workflow.whats_there(session)) from error
 
 
 def _ended(session: Session, steps: Plan, said: str, *, as_json: bool, quiet: bool) -> None:
@@ -358,7 +336,7 @@ def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
             logs.show(session.engine, sources, write, follow=True, tail_lines=20, stop=interrupted)
             if cancellation.requested:
                 steps = planning.stop(session.desired, workflow.observe(session))
-                _teardown(session, steps, Cancellation(), quiet=False)
+                tear_down(session, steps, Cancellation(), quiet=False)
     if cancellation.requested:
         raise Interrupted("Stopped.", "`scaffold run` starts it again.")
     raise ScaffoldError("Every container has ended.", "See `scaffold status`.")

@@ -18,6 +18,9 @@ Project = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Print the docker commands that this stands for, and do nothing.")
+]
 Profiles = Annotated[
     list[str] | None,
     typer.Option("--profile", metavar="NAME", help="Activate a profile of compose.yaml. Repeatable."),

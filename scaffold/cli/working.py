@@ -1,0 +1,81 @@
+"""What commands that act on the engine have in common: the project's lock, Ctrl-C, progress, `--explain`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from scaffold import checkout as checkouts
+from scaffold import console
+from scaffold.errors import Interrupted
+from scaffold.interrupt import Cancellation, on_signals
+
+if TYPE_CHECKING:
+    from scaffold.engine.apply import Applied
+    from scaffold.session import Session
+    from scaffold.stack.explain import Command
+    from scaffold.stack.plan import Plan
+    from scaffold.workflow import Situation
+
+
+@contextlib.contextmanager
+def working(checkout: checkouts.Checkout, command: str, *, no_wait: bool) -> Iterator[Cancellation]:
+    """Hold the project's lock, and turn Ctrl-C into a polite end."""
+    cancellation = Cancellation()
+    with (
+        checkouts.lock(
+            checkout,
+            command,
+            wait=not no_wait,
+            waiting=lambda holder: console.note(f"Waiting for {holder} …"),
+        ),
+        politely(cancellation),
+    ):
+        yield cancellation
+        if cancellation.requested:
+            raise Interrupted
+
+
+@contextlib.contextmanager
+def politely(cancellation: Cancellation) -> Iterator[None]:
+    """Let the first Ctrl-C finish what was begun, and say so."""
+    with on_signals(
+        cancellation,
+        lambda: console.note("Stopping: finishing what was begun. Ctrl-C again ends at once."),
+    ):
+        yield
+
+
+def carry_out(
+    session: Session,
+    situation: Situation,
+    cancellation: Cancellation,
+    timeout: float,
+    *,
+    quiet: bool,
+    verbose: bool = False,
+) -> Applied:
+    """Do the plan of a situation and show its progress; an interruption says what is there now."""
+    from scaffold import workflow
+
+    try:
+        with console.progress(situation.plan, quiet=quiet, verbose=verbose) as report:
+            return workflow.apply(session, situation, report, cancellation, timeout)
+    except Interrupted as error:
+        raise Interrupted(*workflow.whats_there(session)) from error
+
+
+def tear_down(session: Session, steps: Plan, cancellation: Cancellation, *, quiet: bool) -> None:
+    """Do a plan that only stops and removes."""
+    from scaffold import workflow
+
+    situation = workflow.Situation(session.desired, workflow.EMPTY, steps)
+    carry_out(session, situation, cancellation, timeout=60.0, quiet=quiet)
+
+
+def explained(lines: Sequence[Command], project: str | None = None, *, as_json: bool = False) -> None:
+    """Print docker commands, each below a line of why: the result of `--explain`."""
+    text = "\n".join(f"# {line.why}\n{line.text}" for line in lines) or "# nothing to do"
+    document = {"project": project} if project else {}
+    console.result({**document, "commands": lines}, as_json=as_json, text=text)
