@@ -32,6 +32,7 @@ from scaffold.stack.steps import (
     RemoveImage,
     RemoveNetwork,
     RemoveVolume,
+    SetAsideContainer,
     StartContainer,
     Step,
     StopContainer,
@@ -142,6 +143,8 @@ def _do(step: Step, index: int, work: Work) -> str:
                 _gone(lambda: engine.api.remove_image(reference))
             case CreateContainer():
                 _create_container(step, desired, engine)
+            case SetAsideContainer(name=name):
+                _gone(lambda: engine.api.rename(name, step.aside))
             case StartContainer(name=name):
                 engine.api.start(name)
             case UnpauseContainer(name=name):
@@ -226,7 +229,7 @@ def _create_volume(step: CreateVolume, desired: Desired, engine: Engine) -> None
 
 
 def _create_container(step: CreateContainer, desired: Desired, engine: Engine) -> None:
-    request = container_request(desired, step.service, step.number)
+    request = container_request(desired, step.service, step.number, step.keeps)
     made = engine.api.create_container_from_config(request, step.name, step.service.platform)
     if step.service.files:
         engine.api.put_archive(made["Id"], "/", _archive(step.service))
@@ -260,7 +263,11 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
             case images.StepDone():
                 pass
 
-    labels = ((names.PROJECT, work.desired.project), (names.SERVICE, service.name))
+    labels = (
+        (names.PROJECT, work.desired.project),
+        (names.SERVICE, service.name),
+        (names.PATH, work.desired.path),
+    )
     options = images.Options(labels=labels, environment=work.variables)
     with contextlib.ExitStack() as stack:
 
