@@ -15,6 +15,9 @@ from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Container, Image, Network, Observed, Volume
 
+_ANONYMOUS = re.compile("[0-9a-f]{64}")
+"""The names that the engine gives to volumes."""
+
 
 def observe(engine: Engine, desired: Desired) -> Observed:
     """Return the project's containers, networks, volumes and images, and the external ones it uses."""
@@ -82,6 +85,13 @@ def container(document: Mapping[str, Any]) -> Container:
             )
         ),
         volumes=tuple(item["Name"] for item in document.get("Mounts") or () if item["Type"] == "volume"),
+        anonymous=tuple(
+            sorted(
+                (item["Name"], item["Destination"])
+                for item in document.get("Mounts") or ()
+                if item["Type"] == "volume" and _ANONYMOUS.fullmatch(item["Name"])
+            )
+        ),
         restarts=document.get("RestartCount", 0),
         body=document,
     )

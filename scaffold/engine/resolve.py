@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 class Resolving:
     """`docker compose config` on its way: started at once, so that imports run meanwhile."""
 
-    def __init__(self, process: subprocess.Popen[str], checkout: Checkout) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], checkout: Checkout, environment: Mapping[str, str]
+    ) -> None:
         self._process = process
+        self._environment = environment
         self._checkout = checkout
 
     @classmethod
@@ -37,7 +41,7 @@ class Resolving:
             stderr=subprocess.PIPE,
             text=True,
         )
-        return cls(process, checkout)
+        return cls(process, checkout, environment or os.environ)
 
     def end(self) -> None:
         """Leave no process behind when the result is not wanted after all."""
@@ -59,7 +63,12 @@ class Resolving:
         document = _plain(json.loads(output))
         if not isinstance(document, Mapping):
             raise ProjectError("compose.yaml cannot be used: it describes nothing.")
-        read = desired.read(document, str(self._checkout.path), profiles or self._checkout.profiles)
+        read = desired.read(
+            document,
+            str(self._checkout.path),
+            profiles or self._checkout.profiles,
+            self._checkout.variables | dict(self._environment),
+        )
         return replace(read, config_files=tuple(map(str, self._checkout.config_files)))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from scaffold.errors import ProjectError
 from scaffold.stack import names
 from scaffold.stack.reader import Reader
-from scaffold.stack.request import KEYS, Context, InlineFile, translate
+from scaffold.stack.request import KEYS, Context, InlineFile, resolved_modes, translate
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ class Service:
     platform: str | None = None
     stop_timeout: int = 10
     """Seconds between the stop signal and SIGKILL."""
+    shares: tuple[str, ...] = ()
+    """Services of whose first container it uses the network, the IPC or the process namespace."""
     files: tuple[InlineFile, ...] = ()
 
     def env(self, name: str) -> str | None:
@@ -203,8 +205,13 @@ def container_digest(service: Service) -> str:
     )
 
 
-def container_request(desired: Desired, service: Service, number: int) -> dict[str, object]:
-    """Return the engine's create request for one container, labels and network aliases included."""
+def container_request(
+    desired: Desired, service: Service, number: int, keeps: Iterable[tuple[str, str]] = ()
+) -> dict[str, object]:
+    """Return the engine's create request for one container, labels and network aliases included.
+
+    `keeps` are (volume, target) of anonymous volumes that it takes over from the container it replaces.
+    """
     name = container_name(desired, service, number)
     request = dict(service.body)
     own_labels = request.get("Labels")
@@ -225,6 +232,7 @@ def container_request(desired: Desired, service: Service, number: int) -> dict[s
     }
     request["Labels"] = labels
     request["Image"] = service.image
+    request["HostConfig"] = _host_config(desired, service, dict(keeps))
     networking = request.get("NetworkingConfig")
     if isinstance(networking, dict):
         endpoints = {
@@ -235,15 +243,39 @@ def container_request(desired: Desired, service: Service, number: int) -> dict[s
     return request
 
 
+def _host_config(desired: Desired, service: Service, keeps: Mapping[str, str]) -> dict[str, object]:
+    own = service.body.get("HostConfig")
+    names_of = {name: container_name(desired, desired.service(name), 1) for name in service.shares}
+    host = resolved_modes(own if isinstance(own, Mapping) else {}, names_of)
+    if not keeps:
+        return host
+    targets = set(keeps.values())
+    mounts = host.get("Mounts")
+    others = [mount for mount in mounts if mount["Target"] not in targets] if isinstance(mounts, list) else []
+    kept = [{"Type": "volume", "Source": name, "Target": target} for name, target in sorted(keeps.items())]
+    return host | {"Mounts": [*others, *kept]}
+
+
 def container_name(desired: Desired, service: Service, number: int) -> str:
     """Return the container's name: `container_name:` of compose.yaml, or the one that Compose gives."""
     return service.container_name or names.container(desired.project, service.name, number)
 
 
-def read(document: Mapping[str, object], path: str, profiles: Iterable[str] = ()) -> Desired:
+def container_names(desired: Desired, service: Service) -> dict[str, int]:
+    """Return the names of all of a service's containers, each with its number."""
+    return {container_name(desired, service, n): n for n in range(1, service.replicas + 1)}
+
+
+def read(
+    document: Mapping[str, object],
+    path: str,
+    profiles: Iterable[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> Desired:
     """Return the project described by a resolved Compose document.
 
-    `path` is the real path of the checkout. Raises ProjectError for a key that cannot be honoured.
+    `path` is the real path of the checkout, `variables` what secrets and configs may name. Raises
+    ProjectError for a key that cannot be honoured.
     """
     root = Reader(document, "")
     project = root.text("name")
@@ -256,6 +288,7 @@ def read(document: Mapping[str, object], path: str, profiles: Iterable[str] = ()
         secrets=dict(root.readers("secrets")),
         configs=dict(root.readers("configs")),
         project=project,
+        variables=variables or {},
     )
     active, inactive = _by_profile(list(root.readers("services")), set(profiles))
     services = tuple(_service(key, reader, context) for key, reader in sorted(active))
@@ -366,6 +399,7 @@ def _service(key: str, reader: Reader, context: Context) -> Service:
         pull_policy=reader.text("pull_policy", ""),
         platform=reader.text("platform", "") or None,
         stop_timeout=made.stop_timeout,
+        shares=made.shares,
         files=made.files,
     )
 

@@ -26,6 +26,7 @@ from scaffold.stack.steps import (
     RemoveImage,
     RemoveNetwork,
     RemoveVolume,
+    SetAsideContainer,
     StartContainer,
     Step,
     StopContainer,
@@ -130,8 +131,13 @@ def _lines(step: Step, desired: Desired, hidden: Mapping[str, str]) -> Iterator[
             yield Command(f"DELETE THE DATA: {why}", _join("docker", "volume", "rm", name))
         case RemoveImage(reference=reference, reason=why):
             yield Command(f"remove the image: {why}", _join("docker", "image", "rm", reference))
-        case CreateContainer(service=service, number=number, name=name, reason=why):
-            yield Command(f"{service.name}: {why}", _create(desired, service, number, name, hidden))
+        case CreateContainer(service=service, reason=why):
+            yield Command(f"{service.name}: {why}", _create(desired, step, hidden))
+        case SetAsideContainer(name=name, reason=why):
+            yield Command(
+                f"set it aside, the new one takes over its volumes: {why}",
+                _join("docker", "rename", name, step.aside),
+            )
         case StartContainer(name=name, reason=why):
             yield Command(f"start it: {why}", _join("docker", "start", name))
         case UnpauseContainer(name=name, reason=why):
@@ -234,10 +240,11 @@ def _volume(volume: Volume, desired: Desired) -> str:
     return _join(*words, *_labels(labels), volume.name)
 
 
-def _create(desired: Desired, service: Service, number: int, name: str, hidden: Mapping[str, str]) -> str:
-    request = container_request(desired, service, number)
+def _create(desired: Desired, step: CreateContainer, hidden: Mapping[str, str]) -> str:
+    service = step.service
+    request = container_request(desired, service, step.number, step.keeps)
     host = _mapping(request.get("HostConfig"))
-    words = ["docker", "create", "--name", name]
+    words = ["docker", "create", "--name", step.name]
     words += ["--platform", service.platform] if service.platform else []
     words += _networks(request, host)
     prefix = []

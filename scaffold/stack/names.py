@@ -37,6 +37,11 @@ def container(project: str, service: str, number: int) -> str:
     return f"{project}-{service}-{number}"
 
 
+def set_aside(container: str) -> str:
+    """Return the name of a container while its successor takes over its anonymous volumes."""
+    return f"{container}-replaced"
+
+
 def image(project: str, service: str) -> str:
     """Return the name Compose gives to an image that is built without an `image:` key."""
     return f"{project}-{service}"

@@ -32,6 +32,8 @@ class Container:
     ports: tuple[tuple[str, str, int], ...] = ()
     """(`8000/tcp`, host address, host port) of what is published now."""
     volumes: tuple[str, ...] = ()
+    anonymous: tuple[tuple[str, str], ...] = ()
+    """(volume, target) of volumes without a name of their own: nothing else will find them again."""
     restarts: int = 0
     body: Mapping[str, object] = field(default_factory=dict, compare=False)
     """The engine's inspect document, for explaining a difference."""

@@ -15,6 +15,7 @@ from scaffold.stack import names
 from scaffold.stack.desired import Desired, Network, Service
 from scaffold.stack.difference import differences
 from scaffold.stack.observed import Container, Image, Observed
+from scaffold.stack.request import NAMESPACES
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,
@@ -27,6 +28,7 @@ from scaffold.stack.steps import (
     RemoveImage,
     RemoveNetwork,
     RemoveVolume,
+    SetAsideContainer,
     StartContainer,
     Step,
     StopContainer,
@@ -106,12 +108,13 @@ def plan(desired: Desired, observed: Observed, wishes: Wishes = NOTHING_MORE) ->
     services = _chosen(desired, wishes.services)
     draft = _Draft()
     images = _images(draft, services, observed, wishes)
-    stale = _stale_networks(desired, observed)
+    # A network cannot be recreated for some of its containers only.
+    stale = {} if wishes.services else _stale_networks(desired, observed)
     states = {
         service.name: _Fate.of(desired, service, observed, images, stale, wishes) for service in services
     }
-    _spread_restarts(services, states)
-    stops = _removals(draft, desired, observed, services, states, images, whole=not wishes.services)
+    _spread(desired, services, observed, states)
+    stops = _removals(draft, desired, observed, services, states, images, stale, whole=not wishes.services)
     networks = _networks(draft, desired, services, observed, stale, stops)
     volumes = _volumes(draft, desired, services, observed)
     _containers(draft, desired, services, observed, states, images, networks, volumes, stops)
@@ -139,7 +142,7 @@ def teardown(
             draft,
             container,
             _timeout(desired, container),
-            reason,
+            _parting(container, observed, reason),
             _after_dependents(container, observed, stops),
             stops,
         )
@@ -251,14 +254,18 @@ def changed_files(now: Mapping[str, str], then: Mapping[str, str]) -> tuple[str,
 class _Fate:
     """What happens to one service: the reasons by container name."""
 
-    missing: list[int] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
     replace: dict[str, str] = field(default_factory=dict)
     start: dict[str, str] = field(default_factory=dict)
     restart: dict[str, str] = field(default_factory=dict)
     follows: str = ""
     """Why all of it restarts: a dependency with `restart: true` does."""
     unpause: dict[str, str] = field(default_factory=dict)
-    surplus: list[Container] = field(default_factory=list)
+    surplus: dict[str, str] = field(default_factory=dict)
+    keeps: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """The anonymous volumes that the new container of this name takes over."""
+    aside: dict[str, str] = field(default_factory=dict)
+    """Where an interrupted replacement left the old container."""
 
     @property
     def interrupts(self) -> bool:
@@ -282,19 +289,24 @@ class _Fate:
         wishes: Wishes,
     ) -> _Fate:
         fate = _Fate()
-        found = {wish.container_name(desired, service, n): n for n in range(1, service.replicas + 1)}
+        found = wish.container_names(desired, service)
         present = {container.name: container for container in observed.of_service(service.name)}
-        for name, number in found.items():
+        for name in found:
             container = present.get(name) or observed.container(name)
+            aside = present.get(names.set_aside(name))
             if container is None:
-                fate.missing.append(number)
+                fate.missing[name] = "its replacement was interrupted" if aside else "not there yet"
+                if aside:
+                    fate.aside[name] = aside.name
+                    fate.keeps[name] = _kept(service, aside)
                 continue
             reason = _replace_reason(desired, service, container, observed, made, stale, wishes)
             if reason:
                 fate.replace[name] = reason
+                fate.keeps[name] = _kept(service, container)
             elif service.one_shot:
                 continue
-            elif container.state in ("restarting", "dead"):
+            elif container.state == "restarting":
                 fate.restart[name] = f"restarting again and again (exit code {container.exit_code})"
             elif container.state == "paused":
                 fate.unpause[name] = "paused"
@@ -302,8 +314,23 @@ class _Fate:
                 fate.start[name] = "created but never started"
             elif container.state != "running":
                 fate.start[name] = f"stopped (exit code {container.exit_code})"
-        fate.surplus = [item for name, item in present.items() if name not in found]
+        for name in sorted(present.keys() - found.keys() - set(fate.aside.values())):
+            replaced = name in map(names.set_aside, found)
+            fate.surplus[name] = "already replaced" if replaced else f"scaled down to {service.replicas}"
         return fate
+
+
+def _kept(service: Service, container: Container) -> tuple[tuple[str, str], ...]:
+    """Return the anonymous volumes whose place nothing else takes in the new container."""
+    host = service.body.get("HostConfig")
+    host = host if isinstance(host, Mapping) else {}
+    taken = {str(bind).split(":")[1] for bind in host.get("Binds") or ()} | set(host.get("Tmpfs") or ())
+    taken |= {
+        mount["Target"]
+        for mount in host.get("Mounts") or ()
+        if mount["Type"] != "volume" or mount.get("Source")
+    }
+    return tuple((name, target) for name, target in container.anonymous if target not in taken)
 
 
 def _replace_reason(
@@ -317,6 +344,8 @@ def _replace_reason(
 ) -> str:
     if wishes.recreate:
         return "asked for by --recreate"
+    if container.state in ("dead", "removing"):
+        return "its removal was cut short"
     image = observed.images.get(service.image)
     if not container.digest:
         return "made by another tool (docker compose or run.sh)"
@@ -370,16 +399,41 @@ def _volumes_behind(desired: Desired, service: Service) -> set[str]:
     return volumes
 
 
-def _spread_restarts(services: tuple[Service, ...], fates: dict[str, _Fate]) -> None:
-    """Let `depends_on: {…: {restart: true}}` follow a dependency that is replaced or restarted."""
-    running = {name: fate for name, fate in fates.items() if not fate.moves}
+def _spread(
+    desired: Desired, services: tuple[Service, ...], observed: Observed, fates: dict[str, _Fate]
+) -> None:
+    """Let a service follow what it depends on.
+
+    It is replaced with a container whose namespaces it uses, since it names it by its id, and restarted
+    after one that it asks for with `depends_on: {…: {restart: true}}`.
+    """
     for service in services:
-        fate = running.get(service.name)
-        for need in service.depends_on:
-            if fate is None or not need.restart or need.service not in fates:
+        fate = fates[service.name]
+        for name in wish.container_names(desired, service):
+            container = observed.container(name)
+            if container is None or name in fate.replace:
                 continue
-            if fates[need.service].interrupts:
+            for other in service.shares:
+                owner = fates.get(other, _Fate())
+                if owner.replace or owner.missing or not _shared(desired, other, container, observed):
+                    fate.start.pop(name, None)
+                    fate.replace[name] = f"it uses namespaces of {other}, which is recreated"
+                    fate.keeps[name] = _kept(service, container)
+        if fate.moves:
+            continue
+        for need in service.depends_on:
+            followed = need.restart or need.service in service.shares
+            if followed and need.service in fates and fates[need.service].interrupts:
                 fate.follows = f"{need.service} restarts"
+
+
+def _shared(desired: Desired, other: str, container: Container, observed: Observed) -> bool:
+    """Return whether a container uses the namespaces of the one that another service has now."""
+    owner = observed.container(wish.container_name(desired, desired.service(other), 1))
+    host = container.body.get("HostConfig")
+    modes = [str(host.get(key, "")) for key in NAMESPACES] if isinstance(host, Mapping) else []
+    joined = [mode.partition(":")[2] for mode in modes if mode.startswith("container:")]
+    return owner is not None and (not joined or any(item in (owner.id, owner.name) for item in joined))
 
 
 def _removals(
@@ -389,6 +443,7 @@ def _removals(
     services: tuple[Service, ...],
     fates: Mapping[str, _Fate],
     images: Mapping[str, int],
+    stale: Mapping[str, str],
     *,
     whole: bool,
 ) -> dict[str, int]:
@@ -402,8 +457,8 @@ def _removals(
         fate = fates[service.name]
         for name, reason in fate.replace.items():
             reasons[name] = (reason, images.get(service.image))
-        for container in fate.surplus:
-            reasons[container.name] = (f"scaled down to {service.replicas}", None)
+        for name, reason in fate.surplus.items():
+            reasons[name] = (reason, None)
     restarts = {
         container.name: fates[service.name].restart_reason(container.name)
         for service in services
@@ -413,13 +468,24 @@ def _removals(
     for container in observed.containers if whole else ():
         if container.service not in known and not container.one_off:
             reasons.setdefault(container.name, ("its service is no longer in compose.yaml", None))
+    for container in observed.containers:
+        # Those of services whose profile is not active: they would not start again on another network.
+        network = next((name for name in container.networks if name in stale), None)
+        if network and container.service in desired.inactive and not container.one_off:
+            reasons[container.name] = (f"network {network} is recreated", None)
+    keeping = {name for fate in fates.values() for name, keeps in fate.keeps.items() if keeps}
     stops: dict[str, int] = {}
     for container in _dependents_first(observed.containers):
         timeout = _timeout(desired, container)
         waits = _after_dependents(container, observed, stops)
         if container.name in reasons:
             reason, image = reasons[container.name]
-            _remove(draft, container, timeout, reason, [*waits, image], stops)
+            if container.name in keeping:
+                stopped = _stopped(draft, container, timeout, reason, [*waits, image])
+                stops[container.name] = draft.add(SetAsideContainer(container.name, reason), stopped)
+            else:
+                reason = _parting(container, observed, reason)
+                _remove(draft, container, timeout, reason, [*waits, image], stops)
         elif restarts.get(container.name):
             step = StopContainer(container.name, timeout, restarts[container.name])
             stops[container.name] = draft.add(step, waits)
@@ -434,10 +500,26 @@ def _remove(
     after: Iterable[int | None],
     stops: dict[str, int],
 ) -> None:
-    waits = list(after)
-    if container.state in ("running", "paused", "restarting"):
-        waits = [draft.add(StopContainer(container.name, timeout, reason, Impact.RECREATE), waits)]
+    waits = _stopped(draft, container, timeout, reason, after)
     stops[container.name] = draft.add(RemoveContainer(container.name, reason), waits)
+
+
+def _parting(container: Container, observed: Observed, reason: str) -> str:
+    """Add to the reason of a removal which anonymous volumes will be on their own afterwards."""
+    used = {name for other in observed.containers if other is not container for name in other.volumes}
+    left = [f"{name[:12]} ({target})" for name, target in container.anonymous if name not in used]
+    if not left:
+        return reason
+    return f"{reason}; the data stays in volume {', '.join(left)}, which nothing will use again"
+
+
+def _stopped(
+    draft: _Draft, container: Container, timeout: int, reason: str, after: Iterable[int | None]
+) -> list[int | None]:
+    """Stop a container that is in the way; return what its removal waits for."""
+    if container.state not in ("running", "paused", "restarting"):
+        return list(after)
+    return [draft.add(StopContainer(container.name, timeout, reason, Impact.RECREATE), after)]
 
 
 def _dependents_first(containers: tuple[Container, ...]) -> tuple[Container, ...]:
@@ -599,6 +681,7 @@ def _containers(
         for need in service.depends_on
         if need.condition != "service_started" and need.service in fates
     }
+    made: dict[str, int] = {}
     proofs: dict[str, int] = {}
     started: dict[str, list[int]] = {}
     for service in services:
@@ -610,19 +693,27 @@ def _containers(
             elif need.service in proofs:
                 waits.append(proofs[need.service])
         starts: list[int] = []
-        numbers = {wish.container_name(desired, service, n): n for n in range(1, service.replicas + 1)}
+        numbers = wish.container_names(desired, service)
         for name, number in numbers.items():
-            new = number in fate.missing
-            if new or name in fate.replace:
-                reason = "not there yet" if new else fate.replace[name]
+            reason = fate.missing.get(name) or fate.replace.get(name, "")
+            if reason:
                 before = [
                     images.get(service.image),
                     stops.get(name),
                     *(networks.get(item) for item in service.networks),
                     *(volumes.get(item) for item in service.volumes),
+                    # A container that joins another one's namespaces needs it to be there.
+                    *(made.get(item) for item in service.shares),
                 ]
-                created = draft.add(CreateContainer(service, number, name, reason), before)
-                starts.append(draft.add(StartContainer(name, reason), [created, *waits]))
+                keeps = fate.keeps.get(name, ())
+                step = CreateContainer(service, number, name, reason, keeps=keeps)
+                created = draft.add(step, before)
+                made.setdefault(service.name, created)
+                after = [created, *waits]
+                if keeps or name in fate.aside:
+                    aside = fate.aside.get(name, names.set_aside(name))
+                    after.append(draft.add(RemoveContainer(aside, reason), [created]))
+                starts.append(draft.add(StartContainer(name, reason), after))
             elif name in fate.start:
                 starts.append(draft.add(StartContainer(name, fate.start[name]), waits))
             elif name in fate.unpause:

@@ -66,6 +66,10 @@ KEYS = (
 )
 """Keys of a service that are honoured; any other one is refused by name."""
 
+NAMESPACES = ("NetworkMode", "IpcMode", "PidMode")
+"""Where a container may use what belongs to another one."""
+_OF_SERVICE = "service:"
+
 # Compose's names for restart conditions under `deploy`, and the engine's.
 _RESTART = {"none": "no", "any": "always"}
 
@@ -79,6 +83,8 @@ class Context:
     volumes: Mapping[str, str]
     secrets: Mapping[str, Reader]
     configs: Mapping[str, Reader]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The environment that compose.yaml was resolved with: secrets and configs may name a variable of it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,9 @@ class Made:
     has_healthcheck: bool
     restarts: bool
     stop_timeout: int
-    files: tuple[InlineFile, ...] = field(default=())
+    shares: tuple[str, ...] = ()
+    """Services of whose first container it uses the network, the IPC or the process namespace."""
+    files: tuple[InlineFile, ...] = ()
 
 
 def translate(name: str, reader: Reader, context: Context) -> Made:
@@ -112,11 +120,6 @@ def translate(name: str, reader: Reader, context: Context) -> Made:
     healthcheck = _healthcheck(reader.reader("healthcheck"))
     stop = reader.nanoseconds("stop_grace_period")
     network_mode = reader.text("network_mode", "")
-    if network_mode.startswith("service:"):
-        raise ProjectError(
-            f"{reader.path}.network_mode: scaffold cannot honour `{network_mode}`.",
-            "Put both services on one network and use the service's name.",
-        )
     networks = _network_keys(reader, context, network_mode)
     binds, mounts, volumes, files = _mounts(reader, context)
     restart = _restart(reader)
@@ -186,8 +189,24 @@ def translate(name: str, reader: Reader, context: Context) -> Made:
         has_healthcheck=bool(healthcheck) and healthcheck.get("Test") not in (None, [], ["NONE"]),
         restarts=restart.get("Name", "") not in ("", "no"),
         stop_timeout=10 if stop is None else int(stop // 10**9),
+        shares=_shares(network_mode, reader.text("ipc", ""), reader.text("pid", "")),
         files=files,
     )
+
+
+def _shares(*modes: str) -> tuple[str, ...]:
+    services = {mode.removeprefix(_OF_SERVICE) for mode in modes if mode.startswith(_OF_SERVICE)}
+    return tuple(sorted(services))
+
+
+def resolved_modes(host: Mapping[str, object], containers: Mapping[str, str]) -> dict[str, object]:
+    """Return the host configuration with `service:db` replaced by the container of that service."""
+    made = dict(host)
+    for key in NAMESPACES:
+        mode = str(host.get(key, ""))
+        if mode.startswith(_OF_SERVICE):
+            made[key] = f"container:{containers[mode.removeprefix(_OF_SERVICE)]}"
+    return made
 
 
 def _dense(values: Mapping[str, object], *, keep: tuple[str, ...] = ()) -> dict[str, object]:
@@ -347,7 +366,7 @@ def _mounts(
         ("configs", "/", context.configs),
     ):
         for item in reader.items(key):
-            mount, file = _file(item, base, known)
+            mount, file = _file(item, base, known, context.variables)
             target = file.path if file else str(mount["Target"]) if mount else ""
             if target in binds or target in mounts:
                 continue
@@ -401,7 +420,7 @@ def _mount(item: Reader, kind: str, source: str) -> dict[str, object]:
 
 
 def _file(
-    item: Reader, base: str, known: Mapping[str, Reader]
+    item: Reader, base: str, known: Mapping[str, Reader], variables: Mapping[str, str]
 ) -> tuple[dict[str, object] | None, InlineFile | None]:
     source = item.text("source")
     target = item.text("target", "") or source
@@ -416,6 +435,11 @@ def _file(
         )
         return mount, None
     content = definition.text("content", "")
+    variable = definition.text("environment", "")
+    if variable:
+        if variable not in variables:
+            raise ProjectError(f"{definition.path}: variable {variable} is not set.", "Set it in .env.")
+        content = variables[variable]
     if not content:
         return None, None
     mode = item.raw("mode")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scaffold.stack import names
 from scaffold.stack.desired import Network, Service, Volume
 
 
@@ -75,6 +76,21 @@ class CreateContainer:
     name: str
     reason: str
     impact: Impact = Impact.NONE
+    keeps: tuple[tuple[str, str], ...] = ()
+    """(volume, target) of the anonymous volumes that it takes over from the container it replaces."""
+
+
+@dataclass(frozen=True)
+class SetAsideContainer:
+    """Give a container's name to its successor; it is removed once that one has its volumes."""
+
+    name: str
+    reason: str
+    impact: Impact = Impact.RECREATE
+
+    @property
+    def aside(self) -> str:
+        return names.set_aside(self.name)
 
 
 @dataclass(frozen=True)
@@ -126,6 +142,7 @@ Step = (
     | RemoveVolume
     | RemoveImage
     | CreateContainer
+    | SetAsideContainer
     | StartContainer
     | UnpauseContainer
     | StopContainer
@@ -153,6 +170,8 @@ def words(step: Step) -> tuple[str, str, str]:
             return "remove", "image", name
         case CreateContainer(name=name):
             return "create", "container", name
+        case SetAsideContainer(name=name):
+            return "set aside", "container", name
         case StartContainer(name=name):
             return "start", "container", name
         case UnpauseContainer(name=name):
