@@ -81,6 +81,19 @@ async def test_wrong_item_is_rejected(client: AsyncClient, body: dict[str, Any])
     assert (await client.post("/items", json=body)).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "body", [r'{"name": "\ud800"}', '{"name": NaN}', r'{"\ud800": 1}', "{", ""]
+)
+async def test_body_that_json_or_unicode_does_not_allow_is_rejected(
+    client: AsyncClient, body: str
+) -> None:
+    response = await client.post(
+        "/items", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == 422
+    assert response.json()["detail"]
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=x", "cursor=%ff"])
 async def test_wrong_query_is_rejected(client: AsyncClient, query: str) -> None:
     assert (await client.get(f"/items?{query}")).status_code == 422
