@@ -37,7 +37,7 @@ BAD_NAMES = (
     "nul",
 )
 BAD_DESCRIPTIONS = ("", " ", "a\nb", 'say "hi"', "$HOME", "`id`", "back\\slash", "x" * 121)
-PASSWORDS = {"postgres": "POSTGRES_PASSWORD", "mongo": "MONGO_PASSWORD"}
+PASSWORDS = {"postgres": "POSTGRES_PASSWORD", "mongo": "MONGO_INITDB_ROOT_PASSWORD"}
 
 
 @dataclass(frozen=True)

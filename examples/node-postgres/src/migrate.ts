@@ -39,7 +39,8 @@ if (import.meta.main) {
   try {
     await main();
   } catch (error) {
-    console.error(error instanceof ConfigError ? error.message : `Not migrated: ${describe(error)}`);
+    const reason = error instanceof ConfigError ? error.message : describe(error);
+    console.error(`Not migrated: ${reason}`);
     process.exitCode = 1;
   }
 }

@@ -1,21 +1,17 @@
 """The process: settings, logs, database, server. Run it with `python -m app`."""
 
 import asyncio
-import logging
 import signal
 import sys
 
 import uvicorn
 from fastapi import FastAPI
-from pydantic import ValidationError
 
 from app.logs import configure_logging
 from app.main import create_app
-from app.settings import Settings
+from app.settings import Settings, read_settings
 from app.startup import wait_until_ready
-from app.store import StoreUnavailable, open_store
-
-logger = logging.getLogger("app")
+from app.store import open_store
 
 
 async def serve(settings: Settings) -> None:
@@ -43,16 +39,9 @@ def main() -> None:
     # uvicorn ends open requests on a signal and then raises it again: a clean stop is exit code 0.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        sys.exit("\n".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()))
+    settings = read_settings()
     configure_logging(settings.log_level)
-    try:
-        asyncio.run(serve(settings))
-    except StoreUnavailable as error:
-        logger.critical("no database, giving up", extra={"reason": str(error)})
-        sys.exit(1)
+    asyncio.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ def get_store(request: Request) -> Store:
     return store
 
 
-def encode_cursor(item: Item) -> str:
-    text = f"{to_milliseconds(item.created_at)} {item.id}"
+def encode_cursor(position: Position) -> str:
+    text = f"{to_milliseconds(position.created_at)} {position.id}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -30,15 +30,13 @@ def decode_cursor(cursor: str | None = None) -> Position | None:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         time, _, item_id = base64.urlsafe_b64decode(padded).decode().partition(" ")
-        return Position(datetime.fromisoformat(time), UUID(item_id))
-    except ValueError:
-        problem = {
-            "type": "cursor",
-            "loc": ("query", "cursor"),
-            "msg": "Not a cursor of this service",
-            "input": cursor,
-        }
-        raise RequestValidationError([problem]) from None
+        position = Position(datetime.fromisoformat(time), UUID(item_id))
+        if encode_cursor(position) == cursor:
+            return position
+    except (ValueError, OverflowError):
+        pass
+    message = "Not a cursor of this service"
+    raise RequestValidationError([{"type": "cursor", "loc": ("query", "cursor"), "msg": message}])
 
 
 StoreDependency = Annotated[Store, Depends(get_store)]
@@ -60,8 +58,10 @@ async def list_items(
     """Oldest first."""
     rows = await store.page(after, limit + 1)
     items = rows[:limit]
-    more = len(rows) > limit
-    return ItemPage(items=items, next_cursor=encode_cursor(items[-1]) if more else None)
+    if len(rows) == len(items):
+        return ItemPage(items=items, next_cursor=None)
+    last = Position(items[-1].created_at, items[-1].id)
+    return ItemPage(items=items, next_cursor=encode_cursor(last))
 
 
 @router.get("/{item_id}")

@@ -1,9 +1,12 @@
 """Settings from the environment, checked before anything else starts."""
 
+import sys
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings
+
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 
 
 def _check_scheme(url: SecretStr) -> SecretStr:
@@ -19,4 +22,13 @@ class Settings(BaseSettings):
     database_url: Annotated[SecretStr, AfterValidator(_check_scheme)]
     host: str = "0.0.0.0"  # noqa: S104 - inside a container; what is published decides who reaches it
     port: int = Field(default=8000, ge=1, le=65535)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: LogLevel = "info"
+
+
+def read_settings() -> Settings:
+    """Return the settings, or exit with one line for each that is missing or wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        # Without the values: they may be secrets.
+        sys.exit("\n".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()))

@@ -1,3 +1,4 @@
+from base64 import urlsafe_b64encode
 from typing import Any
 from uuid import uuid4
 
@@ -81,9 +82,30 @@ async def test_wrong_item_is_rejected(client: AsyncClient, body: dict[str, Any])
     assert (await client.post("/items", json=body)).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "body", [r'{"name": "\ud800"}', '{"name": NaN}', r'{"\ud800": 1}', "{", ""]
+)
+async def test_body_that_json_or_unicode_does_not_allow_is_rejected(
+    client: AsyncClient, body: str
+) -> None:
+    response = await client.post(
+        "/items", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == 422
+    assert response.json()["detail"]
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=x", "cursor=%ff"])
 async def test_wrong_query_is_rejected(client: AsyncClient, query: str) -> None:
     assert (await client.get(f"/items?{query}")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00", "2026-01-01", "never"]
+)
+async def test_forged_cursor_is_rejected(client: AsyncClient, time: str) -> None:
+    cursor = urlsafe_b64encode(f"{time} {uuid4()}".encode()).decode().rstrip("=")
+    assert (await client.get(f"/items?cursor={cursor}")).status_code == 422
 
 
 async def test_wrong_id_is_rejected(client: AsyncClient) -> None:

@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from app.logs import configure_logging
-from app.settings import Settings
+from app.settings import read_settings
 from app.startup import wait_until_ready
 from app.store import Base, open_store
 
@@ -24,6 +24,6 @@ async def migrate(url: str) -> None:
             await connection.run_sync(run)
 
 
-settings = Settings()
+settings = read_settings()
 configure_logging(settings.log_level)
 asyncio.run(migrate(settings.database_url.get_secret_value()))

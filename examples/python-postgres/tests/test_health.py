@@ -23,3 +23,7 @@ async def test_not_ready_without_the_database() -> None:
         async with AsyncClient(transport=transport, base_url="http://test") as client:
             response = await client.get("/readyz")
     assert (response.status_code, response.json()) == (503, {"status": "unavailable"})
+
+
+async def test_root_names_the_service(client: AsyncClient) -> None:
+    assert (await client.get("/")).json() == {"name": "python-postgres"}
