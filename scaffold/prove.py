@@ -15,6 +15,7 @@ from scaffold.engine.watch import Watched, watch
 from scaffold.errors import Interrupted, NotReady, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.stack.desired import Service
+from scaffold.stack.difference import without_secrets
 from scaffold.stack.observed import Container
 from scaffold.stack.steps import Prove
 
@@ -111,6 +112,8 @@ class Waiting:
                 now = observe.container(self.engine.api.inspect_container(name))
         if self.cancellation.requested:
             raise NotReady("cancelled")
+        if now.state not in ("exited", "dead"):
+            raise NotReady(f"{service.name} has not finished.")
         if now.exit_code != 0:
             raise NotReady(f"{service.name} failed with exit code {now.exit_code}.")
         return "completed"
@@ -133,7 +136,7 @@ class Waiting:
         """Say why a service is not ready, with the last lines of its log."""
         with engine_errors(f"container {name}"):
             now = observe.container(self.engine.api.inspect_container(name))
-            lines = logs.tail(self.engine, name, SEARCHED)
+            lines = without_secrets(service, logs.tail(self.engine, name, SEARCHED))
         database = databases.database_of(service)
         refused = databases.explain(database, lines) if database else None
         if refused:

@@ -8,17 +8,18 @@ import json
 import queue
 import subprocess
 import tarfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.errors import EngineError, Interrupted, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.stack import names
-from scaffold.stack.desired import Desired, Network, Service, container_request
+from scaffold.stack.desired import Desired, Network, Service, container_names, container_request
 from scaffold.stack.plan import Plan
 from scaffold.stack.progress import Failed, Finished, Output, Report, Started
 from scaffold.stack.steps import (
@@ -146,7 +147,7 @@ def _do(step: Step, index: int, work: Work) -> str:
             case SetAsideContainer(name=name):
                 _gone(lambda: engine.api.rename(name, step.aside))
             case StartContainer(name=name):
-                engine.api.start(name)
+                _start(name, desired, engine)
             case UnpauseContainer(name=name):
                 engine.api.unpause(name)
             case StopContainer(name=name, timeout=timeout):
@@ -230,9 +231,20 @@ def _create_volume(step: CreateVolume, desired: Desired, engine: Engine) -> None
 
 def _create_container(step: CreateContainer, desired: Desired, engine: Engine) -> None:
     request = container_request(desired, step.service, step.number, step.keeps)
-    made = engine.api.create_container_from_config(request, step.name, step.service.platform)
-    if step.service.files:
-        engine.api.put_archive(made["Id"], "/", _archive(step.service))
+    engine.api.create_container_from_config(request, step.name, step.service.platform)
+
+
+def _start(name: str, desired: Desired, engine: Engine) -> None:
+    """Start a container; before its first start it gets its inline secrets and configs.
+
+    Not at its creation: whoever is killed between the two would leave one that only looks complete.
+    """
+    for service in desired.services:
+        if not service.files or name not in container_names(desired, service):
+            continue
+        if engine.api.inspect_container(name)["State"]["Status"] == "created":
+            engine.api.put_archive(name, "/", _archive(service))
+    engine.api.start(name)
 
 
 def _archive(service: Service) -> bytes:
@@ -285,13 +297,37 @@ def _pull(step: PullImage, index: int, work: Work) -> None:
     try:
         # A reference with a tag and a digest must go in whole; the SDK splits at the last colon itself.
         stream = work.engine.api.pull(step.reference, stream=True, decode=True, platform=step.platform)
-        for event in stream:
+        for event in _until_cancelled(stream, work.cancellation):
             if "error" in event:
                 raise EngineError(f"Image {step.reference} cannot be pulled: {event['error']}.", hint)
-            if work.cancellation.requested:
-                raise Interrupted
             status = event.get("status", "")
             if status and "progressDetail" not in event:
                 work.report(Output(index, step, status))
     except (NotFound, APIError) as error:
         raise EngineError(f"Image {step.reference} cannot be pulled: {error.explanation}.", hint) from error
+
+
+def _until_cancelled(
+    stream: Iterator[dict[str, Any]], cancellation: Cancellation
+) -> Iterator[dict[str, Any]]:
+    """Yield the stream's events; raise Interrupted as soon as the person gives up, whatever it waits for.
+
+    The SDK offers no way to end this stream, and a registry that does not answer sends nothing. Its reader is
+    left to the end of the process, which closes the connection, and so the engine gives the pull up.
+    """
+    events: queue.SimpleQueue[dict[str, Any] | BaseException | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            for event in stream:
+                events.put(event)
+            events.put(None)
+        except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
+            events.put(error)
+
+    threading.Thread(target=read, name="pull", daemon=True).start()
+    with cancellation.wakes(lambda: events.put(Interrupted())):
+        while (event := events.get()) is not None:
+            if isinstance(event, BaseException):
+                raise event
+            yield event

@@ -21,6 +21,8 @@ class Watched:
     """Set at every event; whoever waits clears it."""
     exits: int = 0
     oom: bool = False
+    blind: bool = False
+    """The engine has closed the stream: it went away, or has been restarted."""
 
     def wake(self) -> None:
         """Let whoever waits go on, as if the container had ended."""
@@ -41,6 +43,9 @@ def watch(engine: Engine, container: str, *, allowed_exits: int = 1) -> Iterator
         with contextlib.suppress(Exception):  # the stream is closed under the reader when the block ends
             for event in stream:
                 _note(watched, event, allowed_exits)
+        # Whoever waits would wait for an event that cannot come any more.
+        watched.blind = True
+        watched.wake()
 
     threading.Thread(target=read, name=f"watch {container}", daemon=True).start()
     try:
