@@ -90,15 +90,15 @@ class Known:
     """Values of an earlier .env that this checkout's containers still carry, passwords among them."""
 
 
-def write_env(checkout: Checkout, known: Callable[[str], Known]) -> None:
-    """Write .env from .env.example; `known` is asked with the name that the project gets."""
+def write_env(checkout: Checkout, known: Callable[[str, Mapping[str, str]], Known]) -> None:
+    """Write .env from .env.example; `known` is asked with the project's name and the example's variables."""
     with _registry() as reserved:
         text, chosen = _filled(checkout, known, reserved)
         write_private(checkout.env_file, text)
         reserved.update(dict.fromkeys(chosen, str(checkout.path)))
 
 
-def preview_env(checkout: Checkout, known: Callable[[str], Known]) -> dict[str, str]:
+def preview_env(checkout: Checkout, known: Callable[[str, Mapping[str, str]], Known]) -> dict[str, str]:
     """Return the variables that `write_env` would write now, and write nothing."""
     with _registry() as reserved:
         text, _ = _filled(checkout, known, reserved)
@@ -106,7 +106,7 @@ def preview_env(checkout: Checkout, known: Callable[[str], Known]) -> dict[str, 
 
 
 def _filled(
-    checkout: Checkout, known: Callable[[str], Known], reserved: Mapping[int, str]
+    checkout: Checkout, known: Callable[[str, Mapping[str, str]], Known], reserved: Mapping[int, str]
 ) -> tuple[str, set[int]]:
     """Return the text of a new .env and the ports chosen in it."""
     example = checkout.path / ".env.example"
@@ -119,10 +119,11 @@ def _filled(
     declared = environment.parse(text)
     prefix = declared.get(environment.PROJECT_NAME) or checkout.path.name
     project = f"{environment.slug(prefix)}-{names.checkout_hash(str(checkout.path))}"
-    facts = known(project)
+    facts = known(project, declared)
     others = facts.taken - facts.own
     others |= {port for port, owner in reserved.items() if owner != str(checkout.path)}
-    chosen: set[int] = set()
+    kept = {value for name, value in facts.variables.items() if name.endswith("_PORT") and value.isdigit()}
+    chosen = {int(value) for value in kept}
 
     def port(wanted: int) -> int:
         found = free_port(wanted, others | chosen, facts.own)
@@ -161,14 +162,22 @@ def free_port(wanted: int, taken: Collection[int], own: Collection[int] = ()) ->
 
 def is_free(port: int, address: str = "127.0.0.1") -> bool:
     """Return whether a server could listen there now."""
-    with socket.socket() as probe:
-        # As the engine's proxy does it: a port in TIME_WAIT is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    return obstacle(port, address) == 0
+
+
+def obstacle(port: int, address: str = "", protocol: str = "tcp") -> int:
+    """Return the error number with which the system refuses to let a server listen there; 0 when it does not."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+    try:
+        with socket.socket(family, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                # As the engine's proxy does it: a port in TIME_WAIT is free.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address or "0.0.0.0", port))
-        except OSError:
-            return False
-        return True
+    except OSError as error:
+        return error.errno or errno.EADDRINUSE
+    return 0
 
 
 def state_folder() -> Path:

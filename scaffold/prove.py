@@ -8,13 +8,15 @@ import threading
 import time
 from dataclasses import dataclass
 
+from scaffold import postmortem
 from scaffold.data import database as databases
 from scaffold.engine import logs, observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.watch import Watched, watch
 from scaffold.errors import Interrupted, NotReady, ScaffoldError
 from scaffold.interrupt import Cancellation
-from scaffold.stack.desired import Service
+from scaffold.stack import verdict
+from scaffold.stack.desired import Desired, Service
 from scaffold.stack.difference import without_secrets
 from scaffold.stack.observed import Container
 from scaffold.stack.steps import Prove
@@ -39,6 +41,7 @@ class Waiting:
     """What every proof of one run has in common."""
 
     engine: Engine
+    desired: Desired
     timeout: float
     """seconds for each service"""
     cancellation: Cancellation
@@ -127,7 +130,7 @@ class Waiting:
             if now.health == "healthy":
                 return "healthy"
             if now.health == "unhealthy":
-                raise NotReady(f"{service.name} is unhealthy: {_health_output(now)}")
+                raise NotReady(f"{service.name} is unhealthy.")
             if watched.ended.is_set() or time.monotonic() > deadline:
                 raise NotReady(f"{service.name} has not become healthy in time.")
             watched.news.wait(min(1.0, max(0.0, deadline - time.monotonic())))
@@ -138,18 +141,31 @@ class Waiting:
             now = observe.container(self.engine.api.inspect_container(name))
             lines = without_secrets(service, logs.tail(self.engine, name, SEARCHED))
         database = databases.database_of(service)
-        refused = databases.explain(database, lines) if database else None
+        limits = postmortem.limits(self.desired, service)
+        refused = databases.explain(database, lines, limits) if database else None
         if refused:
             return refused
-        ended = watched.exits > 0 or now.state in ("exited", "dead")
-        message = error.message
-        memory = watched.oom or (now.body.get("State") or {}).get("OOMKilled")  # type: ignore[attr-defined]
-        if ended and memory:
-            message = f"{service.name} was killed: out of memory (its limit, or the machine's)."
-        elif ended and not service.one_shot:
-            times = f" {watched.exits} times" if watched.exits > 1 else ""
-            message = f"{service.name} exited{times} with code {now.exit_code} before it was ready."
-        return NotReady(message, f"See `scaffold logs {service.name}`.", evidence=lines[-EVIDENCE:])
+        evidence = postmortem.gather(
+            self.engine,
+            self.desired,
+            service,
+            now,
+            waiting=error.message,
+            answer=error.answer if isinstance(error, Unanswered) else None,
+            exits=watched.exits,
+            out_of_memory=watched.oom,
+            log=lines,
+        )
+        found = verdict.explain(evidence)
+        return NotReady(found.message, found.hint, evidence=lines[-EVIDENCE:])
+
+
+class Unanswered(NotReady):
+    """The ready path gave no 2xx; `answer` is the last status, None when there was none."""
+
+    def __init__(self, message: str, answer: int | None) -> None:
+        super().__init__(message)
+        self.answer = answer
 
 
 def _until(event: threading.Event, deadline: float, message: str) -> None:
@@ -183,13 +199,8 @@ def _wait_for_http(
             return f"GET {service.ready_path} → {last}"
         if ended.is_set() or time.monotonic() > deadline:
             answer = f"answers {last}" if isinstance(last, int) else f"does not answer ({last})"
-            raise NotReady(
-                f"{service.name} is not ready: http://{address[0]}:{address[1]}{service.ready_path} {answer}."
+            raise Unanswered(
+                f"{service.name} is not ready: http://{address[0]}:{address[1]}{service.ready_path} {answer}.",
+                last if isinstance(last, int) else None,
             )
         ended.wait(POLL)
-
-
-def _health_output(container: Container) -> str:
-    state = container.body.get("State")
-    entries = ((state.get("Health") or {}).get("Log") or []) if isinstance(state, dict) else []
-    return str(entries[-1].get("Output", "")).strip() if entries else "its health check fails"

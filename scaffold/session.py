@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 from scaffold import checkout as checkouts
 from scaffold.checkout import Checkout
 from scaffold.engine.resolve import Resolving
+from scaffold.errors import ProjectError
+from scaffold.stack import environment
 
 if TYPE_CHECKING:
     from scaffold.engine.client import Engine
     from scaffold.stack.desired import Desired
+    from scaffold.stack.observed import Container
 
 
 class Session:
@@ -68,11 +71,27 @@ class Session:
             self._resolving = self._begin(None if self._write_env else variables)
         return self._resolving.result(self._profiles)
 
-    def _known(self, project: str) -> checkouts.Known:
+    def _known(self, project: str, declared: Mapping[str, str]) -> checkouts.Known:
         from scaffold.engine import inventory
 
-        own = inventory.recovered(self.engine, project, str(self.checkout.path))
-        return checkouts.Known(frozenset(inventory.ports(self.engine)), own.ports, own.variables)
+        own = inventory.own_containers(self.engine, project, str(self.checkout.path))
+        return checkouts.Known(
+            taken=frozenset(inventory.ports(self.engine)),
+            own=inventory.own_ports(own),
+            variables=self._recovered(project, declared, own) if own else {},
+        )
+
+    def _recovered(
+        self, project: str, declared: Mapping[str, str], own: tuple[Container, ...]
+    ) -> Mapping[str, str]:
+        from scaffold.stack import recovery
+
+        probes = recovery.probes(declared)
+        try:
+            desired = self._begin({environment.PROJECT_NAME: project, **probes}).result(self._profiles)
+        except ProjectError:
+            return {}  # What is wrong with compose.yaml is said when it is read with the new .env.
+        return recovery.recovered(probes, desired, own)
 
 
 @contextlib.contextmanager

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from scaffold.engine import observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.stack import names
-
-
-@dataclass(frozen=True)
-class Recovered:
-    """What a checkout's containers still know of an .env that was deleted."""
-
-    variables: Mapping[str, str] = field(default_factory=dict)
-    ports: frozenset[int] = frozenset()
-    """Host ports of its own containers: free for it, although something listens there."""
+from scaffold.stack.observed import Container
 
 
 def ports(engine: Engine) -> set[int]:
@@ -50,17 +42,12 @@ def _host_ports(document: Mapping[str, Any]) -> set[int]:
     }
 
 
-def recovered(engine: Engine, project: str, path: str) -> Recovered:
-    """Return the variables and ports of the project's containers, as far as they were made at `path`."""
-    variables: dict[str, str] = {}
-    found: set[int] = set()
+def own_containers(engine: Engine, project: str, path: str) -> tuple[Container, ...]:
+    """Return the project's containers, as far as they were made at `path`."""
     with engine_errors("reading the containers"):
-        for item in engine.api.containers(all=True, filters={"label": f"{names.PROJECT}={project}"}):
-            labels = item.get("Labels") or {}
-            if path not in (labels.get(names.PATH), labels.get(names.WORKING_DIR)):
-                continue
-            document = engine.api.inspect_container(item["Id"])
-            entries = (entry.partition("=") for entry in document["Config"].get("Env") or ())
-            variables |= {name: value for name, _, value in entries if value}
-            found |= _host_ports(document)
-    return Recovered(variables, frozenset(found))
+        return tuple(item for item in observe.containers(engine, project) if item.path == path)
+
+
+def own_ports(containers: Iterable[Container]) -> frozenset[int]:
+    """Return the host ports that these containers ask for."""
+    return frozenset(port for item in containers for port in _host_ports(item.body))

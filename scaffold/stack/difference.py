@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from scaffold.stack import names
@@ -12,6 +12,8 @@ from scaffold.stack.observed import Container, Image
 
 _SECRET = re.compile(r"PASS(WORD|WD)?|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|(^|_)KEY$|DSN", re.IGNORECASE)
 _MASK = "•••"
+SECRET_LENGTH = 6
+"""Shorter ones are words, such as a user's name, and are looked for only under their variable."""
 
 # Compose's word for each field of the create request.
 _CONFIG = {
@@ -92,6 +94,17 @@ def secrets_of(service: Service) -> tuple[str, ...]:
                 password = None
             found |= {password} if password else set()
     return tuple(sorted(found, key=len, reverse=True))
+
+
+def without_secrets(service: Service, lines: Iterable[str]) -> tuple[str, ...]:
+    """Return lines of the service's log as they may be shown in an error."""
+    secrets = [secret for secret in secrets_of(service) if len(secret) >= SECRET_LENGTH]
+    hidden = []
+    for line in lines:
+        for secret in secrets:
+            line = line.replace(secret, _MASK)  # noqa: PLW2901
+        hidden.append(line)
+    return tuple(hidden)
 
 
 def differences(service: Service, container: Container, image: Image | None) -> tuple[str, ...]:
