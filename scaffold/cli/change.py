@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ import typer
 from scaffold import checkout as checkouts
 from scaffold import console, prompts
 from scaffold.cli import options
-from scaffold.cli.working import carry_out, explained, tear_down, working
+from scaffold.cli.working import carry_out, changing, explained, tear_down, working
 from scaffold.clock import Clock
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, on_signals
@@ -173,7 +172,7 @@ def stop(
       scaffold stop --explain
     """
     checkout = checkouts.find(place(where, project))
-    with _changing(checkout, "stop", no_wait=no_wait, explain=explain) as (cancellation, session):
+    with changing(checkout, "stop", no_wait=no_wait, explain=explain) as (cancellation, session):
         from scaffold import workflow
         from scaffold.stack import plan as planning
 
@@ -202,7 +201,7 @@ def down(
       scaffold down --explain
     """
     checkout = checkouts.find(place(where, project))
-    with _changing(checkout, "down", no_wait=no_wait, explain=explain) as (cancellation, session):
+    with changing(checkout, "down", no_wait=no_wait, explain=explain) as (cancellation, session):
         from scaffold import workflow
         from scaffold.stack import plan as planning
 
@@ -243,7 +242,7 @@ def destroy(
       scaffold destroy --yes-delete-data myapp-1a2b3c4d
     """
     checkout = checkouts.find(place(where, project))
-    with _changing(checkout, "destroy", no_wait=no_wait, explain=explain) as (cancellation, session):
+    with changing(checkout, "destroy", no_wait=no_wait, explain=explain) as (cancellation, session):
         from scaffold import workflow
 
         steps = workflow.destruction(session)
@@ -269,18 +268,6 @@ def _consent(project: str, steps: Plan, named: str | None) -> None:
         f"This deletes data for good. Type {project} to go on:",
         option=f"--yes-delete-data {project}",
     )
-
-
-@contextlib.contextmanager
-def _changing(
-    checkout: checkouts.Checkout, command: str, *, no_wait: bool, explain: bool
-) -> Iterator[tuple[Cancellation, Session]]:
-    """Open a project in order to change it, or, with `explain`, only to look: then nobody is kept waiting."""
-    with contextlib.ExitStack() as stack:
-        cancellation = (
-            Cancellation() if explain else stack.enter_context(working(checkout, command, no_wait=no_wait))
-        )
-        yield cancellation, stack.enter_context(opened(checkout))
 
 
 def _commands(session: Session, steps: Plan, *, as_json: bool) -> None:

@@ -8,16 +8,20 @@ import typer
 
 from scaffold import checkout as checkouts
 from scaffold import console
-from scaffold.cli import options
-from scaffold.errors import ProjectError
+from scaffold.cli import completion, options
+from scaffold.cli.working import explained
+from scaffold.errors import ProjectError, UsageError
 from scaffold.session import opened
 
 Arguments = Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="Passed on as they are.")]
 
 
 def shell(
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Where.")] = "app",
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="Where.", autocompletion=completion.services)
+    ] = "app",
     project: options.Project = options.HERE,
+    explain: options.Explain = False,
 ) -> None:
     """Open a shell inside a running container.
 
@@ -30,16 +34,25 @@ def shell(
     """
     from scaffold import workflow
     from scaffold.engine import inside
+    from scaffold.stack import typed
 
     with opened(checkouts.find(project)) as session:
         container = workflow.running(session, service)
+        name = session.desired.project
+    if explain:
+        why = "a shell beside its first process"
+        explained(typed.inside(why, inside.flags(), container, inside.SHELL), name)
+        return
     raise typer.Exit(inside.interactive(container, inside.SHELL))
 
 
 def execute(
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Where.")],
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="Where.", autocompletion=completion.services)
+    ],
     command: Annotated[list[str], typer.Argument(metavar="COMMAND [ARGS]...", help="What to run.")],
     project: options.Project = options.HERE,
+    explain: options.Explain = False,
 ) -> None:
     """Run a command inside a running container.
 
@@ -49,12 +62,19 @@ def execute(
     Examples:
       scaffold exec app env
       scaffold exec db df -h
+      scaffold exec --explain app env
     """
     from scaffold import workflow
     from scaffold.engine import inside
+    from scaffold.stack import typed
 
     with opened(checkouts.find(project)) as session:
         container = workflow.running(session, service)
+        name = session.desired.project
+    if explain:
+        why = "a command beside its first process"
+        explained(typed.inside(why, inside.flags(), container, command), name)
+        return
     raise typer.Exit(inside.interactive(container, command))
 
 
@@ -68,6 +88,7 @@ def db(
             help="Give the existing data the password that .env has now; nothing else changes.",
         ),
     ] = False,
+    explain: options.Explain = False,
 ) -> None:
     """Open psql or mongosh, already logged in.
 
@@ -81,6 +102,7 @@ def db(
     from scaffold import passwords, workflow
     from scaffold.data import database as databases
     from scaffold.engine import inside
+    from scaffold.stack import typed
 
     with opened(checkouts.find(project)) as session:
         found = next(filter(None, map(databases.database_of, session.desired.services)), None)
@@ -89,9 +111,21 @@ def db(
                 "This project has no database container.",
                 "An external database is reached with its own client and the DATABASE_URL in .env.",
             )
+        if set_password and explain:
+            raise UsageError(
+                "--set-password is more than docker commands can say: it asks the database itself.",
+                "Leave out --explain.",
+            )
         if set_password:
             passwords.put(session, found)
             console.note(f"{found.service} has the password of .env now. Go on with `scaffold run`.")
             return
         container = workflow.running(session, found.service)
-    raise typer.Exit(inside.interactive(container, databases.client_command(found, arguments or ())))
+        name = session.desired.project
+    command = databases.client_command(found, arguments or ())
+    if explain:
+        explained(
+            typed.inside("the database's own client, logged in", inside.flags(), container, command), name
+        )
+        return
+    raise typer.Exit(inside.interactive(container, command))

@@ -9,8 +9,9 @@ import typer
 
 from scaffold import checkout as checkouts
 from scaffold import console
-from scaffold.cli import options
+from scaffold.cli import completion, options
 from scaffold.cli.change import Where, place
+from scaffold.cli.working import explained
 from scaffold.errors import Interrupted
 from scaffold.interrupt import Cancellation, on_signals
 from scaffold.session import opened
@@ -19,6 +20,7 @@ from scaffold.session import opened
 def status(
     where: Where = None,
     project: options.Project = options.HERE,
+    explain: options.Explain = False,
     as_json: options.Json = False,
 ) -> None:
     """Show services, URL, network, volumes, and what is out of date.
@@ -31,7 +33,11 @@ def status(
     checkout = checkouts.find(place(where, project))
     with opened(checkout) as session:
         from scaffold import workflow
+        from scaffold.stack import typed
 
+        if explain:
+            explained(typed.status(session.desired), session.desired.project, as_json=as_json)
+            return
         situation = workflow.examine(session)
         sizes = workflow.volume_sizes(session, situation)
     console.status(workflow.status_of(situation, sizes), as_json=as_json)
@@ -39,7 +45,13 @@ def status(
 
 def logs(
     service: Annotated[
-        str | None, typer.Argument(metavar="SERVICE", help="One service; all without it.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="SERVICE",
+            help="One service; all without it.",
+            show_default=False,
+            autocompletion=completion.services,
+        ),
     ] = None,
     project: options.Project = options.HERE,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
@@ -47,6 +59,7 @@ def logs(
         int | None, typer.Option("-n", "--tail", metavar="LINES", min=0, help="The last lines only.")
     ] = None,
     timestamps: Annotated[bool, typer.Option("-t", "--timestamps", help="Show when each line came.")] = False,
+    explain: options.Explain = False,
 ) -> None:
     """Show what the containers print.
 
@@ -58,12 +71,18 @@ def logs(
     """
     from scaffold import workflow
     from scaffold.engine import logs as reader
+    from scaffold.stack import typed
 
     checkout = checkouts.find(project)
     ended = threading.Event()
     cancellation = Cancellation()
     with opened(checkout) as session:
         sources = workflow.log_sources(session, service)
+        if explain:
+            names = [name for _, name in sources]
+            lines = typed.logs(names, follow=follow, tail=tail, timestamps=timestamps)
+            explained(lines, session.desired.project)
+            return
         with on_signals(cancellation, lambda: None), cancellation.wakes(ended.set):
             reader.show(
                 session.engine,

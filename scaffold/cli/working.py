@@ -10,10 +10,10 @@ from scaffold import checkout as checkouts
 from scaffold import console
 from scaffold.errors import Interrupted
 from scaffold.interrupt import Cancellation, on_signals
+from scaffold.session import Session, opened
 
 if TYPE_CHECKING:
     from scaffold.engine.apply import Applied
-    from scaffold.session import Session
     from scaffold.stack.explain import Command
     from scaffold.stack.plan import Plan
     from scaffold.workflow import Situation
@@ -45,6 +45,30 @@ def politely(cancellation: Cancellation) -> Iterator[None]:
         lambda: console.note("Stopping: finishing what was begun. Ctrl-C again ends at once."),
     ):
         yield
+
+
+@contextlib.contextmanager
+def changing(
+    checkout: checkouts.Checkout,
+    command: str,
+    *,
+    no_wait: bool,
+    explain: bool,
+    profiles: tuple[str, ...] = (),
+    write_env: bool = False,
+) -> Iterator[tuple[Cancellation, Session]]:
+    """Open a project in order to change it, or, with `explain`, only to look: then nobody is kept waiting.
+
+    With `write_env` a missing .env is written, unless it only looks.
+    """
+    with contextlib.ExitStack() as stack:
+        cancellation = (
+            Cancellation() if explain else stack.enter_context(working(checkout, command, no_wait=no_wait))
+        )
+        yield (
+            cancellation,
+            stack.enter_context(opened(checkout, profiles=profiles, write_env=write_env and not explain)),
+        )
 
 
 def carry_out(

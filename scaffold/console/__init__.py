@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scaffold.console.tables import Column
     from scaffold.stack.plan import Plan
     from scaffold.stack.progress import Report
-    from scaffold.stack.status import Status, Summary
+    from scaffold.stack.status import ServiceStatus, Status, Summary
     from scaffold.stack.timings import Timings
 
 _live: Progress | None = None
@@ -36,6 +36,37 @@ def result(value: object, *, as_json: bool, text: str | None = None) -> None:
         terminal.write(stream, document + "\n")
     elif text is not None:
         terminal.write(stream, text + "\n")
+
+
+def item(value: object, *, as_json: bool, text: str) -> bool:
+    """Print one of many results: a line of text, or one JSON object on one line; False once nobody reads."""
+    stream = terminal.stdout()
+    if as_json:
+        import json
+
+        text = json.dumps(encoded(value), ensure_ascii=not terminal.look(stream).unicode)
+    return terminal.write(stream, text + "\n")
+
+
+def repeated() -> Callable[[str], bool]:
+    """Return what shows a text in place of the one before, or below it where lines cannot be drawn again.
+
+    It returns False once nobody reads any more.
+    """
+    stream = terminal.stdout()
+    look = terminal.look(stream)
+    drawn = 0
+
+    def show(text: str) -> bool:
+        nonlocal drawn
+        if not look.live:
+            return terminal.write(stream, text + "\n")
+        lines = text.split("\n")[: terminal.size(stream)[1] - 1]
+        back = f"\x1b[{drawn}A\r\x1b[J" if drawn else ""
+        drawn = len(lines)
+        return terminal.write(stream, back + "\n".join(lines) + "\n")
+
+    return show
 
 
 def encoded(value: object) -> object:
@@ -154,6 +185,15 @@ def status(status: Status, *, as_json: bool) -> None:
 
     text = tables.status(status, datetime.now(UTC), terminal.look(terminal.stdout()))
     result(status, as_json=as_json, text=text)
+
+
+def services(found: Sequence[ServiceStatus]) -> str:
+    """Return containers as a table: the `text` of a result."""
+    from datetime import UTC, datetime
+
+    from scaffold.console import tables
+
+    return tables.services(found, datetime.now(UTC), terminal.look(terminal.stdout()))
 
 
 def summary(summary: Summary, *, as_json: bool) -> None:

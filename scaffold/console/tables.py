@@ -136,8 +136,7 @@ def status(value: Status, now: datetime, look: Look) -> str:
         f"{look.paint('bold', value.project)} {dot} {_verdict(value, look)}\n{look.paint('dim', value.path)}"
     ]
     if value.services:
-        rows = [_service(service, now) for service in value.services]
-        blocks.append(table(rows, SERVICES, look))
+        blocks.append(services(value.services, now, look))
     entries: list[tuple[str, str]] = [("URL", look.paint("cyan", value.url))] if value.url else []
     entries += [
         ("Network", network.name + ("" if network.exists else " (not there yet)"))
@@ -148,6 +147,11 @@ def status(value: Status, now: datetime, look: Look) -> str:
     if entries:
         blocks.append(pairs(entries, look))
     return "\n\n".join(blocks)
+
+
+def services(found: Sequence[ServiceStatus], now: datetime, look: Look) -> str:
+    """Return one line for each container."""
+    return table([_service(item, now) for item in found], SERVICES, look)
 
 
 def _verdict(value: Status, look: Look) -> str:

@@ -31,11 +31,26 @@ def succeeds(container: str, command: Sequence[str]) -> bool:
     return subprocess.run([_docker(), "exec", container, *command], capture_output=True).returncode == 0
 
 
+def flags() -> tuple[str, ...]:
+    """Return the options of `docker exec` for the standard streams that this process has."""
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return ("--interactive", "--tty") if terminal else ("--interactive",)
+
+
+def copy(source: str, target: str) -> None:
+    """Copy as docker does, `-` for a tar on a standard stream. Raises EngineError with docker's own words."""
+    done = subprocess.run([_docker(), "cp", "--quiet", source, target], stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        raise EngineError(
+            f"{source} cannot be copied to {target}: "
+            f"{said[-1].removeprefix('Error response from daemon: ') if said else 'docker cp failed'}."
+        )
+
+
 def interactive(container: str, command: Sequence[str]) -> int:
     """Return the exit code of a command that had this process's standard streams and terminal."""
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    flags = ("--interactive", "--tty") if terminal else ("--interactive",)
-    with subprocess.Popen([_docker(), "exec", *flags, container, *command]) as process:
+    with subprocess.Popen([_docker(), "exec", *flags(), container, *command]) as process:
         while True:
             try:
                 return process.wait()

@@ -100,6 +100,13 @@ def status(
     )
 
 
+def containers(desired: Desired, observed: Observed) -> tuple[ServiceStatus, ...]:
+    """Return every container of the project by service and name, one-off and leftover ones too."""
+    one_shots = {service.name for service in desired.services if service.one_shot}
+    found = sorted(observed.containers, key=lambda item: (item.service, item.name))
+    return tuple(_container(item, one_shot=item.service in one_shots) for item in found)
+
+
 def url(desired: Desired, observed: Observed) -> str | None:
     """Return where the project answers: a service that says how it is ready, or the first published port."""
     known = [service for service in desired.services if service.ready_path]
