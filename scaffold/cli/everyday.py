@@ -163,6 +163,8 @@ def events(
 ) -> None:
     """Follow what happens to the project on the engine until Ctrl-C.
 
+    The engine remembers its last 256 events, of all projects together: --since reaches no further back.
+
     \b
     Examples:
       scaffold events
@@ -185,7 +187,9 @@ def events(
                 stop.set()
 
         with on_signals(cancellation, lambda: None), cancellation.wakes(stop.set):
-            reader.follow(session.engine, session.desired, write, stop, since=begin, inside=inside)
+            stream = reader.listen(session.engine, since=begin)
+            console.note(f"Following {session.desired.project}. Ctrl-C ends it.")
+            reader.follow(stream, session.desired, write, stop, inside=inside)
     if cancellation.requested:
         raise typer.Exit(Interrupted.exit_code)
 
@@ -371,12 +375,13 @@ def restart(
             return
         repeated = workflow.Situation(situation.desired, situation.observed, steps)
         carry_out(session, repeated, cancellation, timeout, quiet=quiet)
+        outdated = workflow.after(session, situation).plan.changes
     done = [item.step.service.name for item in steps.steps if isinstance(item.step, Prove)]
     seconds = round(time.monotonic() - begun, 3)
     document = {"project": situation.desired.project, "restarted": done, "seconds": seconds}
     if as_json or not quiet:
         console.result(document, as_json=as_json, text=f"Restarted {', '.join(done)}.")
-    if situation.plan.changes and not quiet:
+    if outdated and not quiet:
         console.note("Something has changed since the containers were made: see `scaffold plan`.")
 
 

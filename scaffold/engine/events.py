@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.stack import names
@@ -14,30 +14,36 @@ from scaffold.stack.desired import Desired
 from scaffold.stack.difference import mask_urls
 from scaffold.stack.everyday import Event
 
+if TYPE_CHECKING:
+    from docker.types import CancellableStream
+
 _KINDS = ("container", "image", "network", "volume")
 
 
-def follow(
-    engine: Engine,
-    desired: Desired,
-    write: Callable[[Event], None],
-    stop: threading.Event,
-    *,
-    since: datetime | None = None,
-    inside: bool = False,
-) -> None:
-    """Pass each event to `write` until `stop` is set; raise when the engine goes away.
-
-    `inside` adds what is executed inside containers, health checks among it.
-    """
+def listen(engine: Engine, *, since: datetime | None = None) -> CancellableStream[dict[str, Any]]:
+    """Return the engine's events from now on, or from `since` as far as it remembers."""
     with engine_errors("the engine's events"):
-        # The engine filters networks and volumes by exact names only, so all are read and ours are kept.
-        stream = engine.api.events(
+        # It filters networks and volumes by exact names only, so all are read and the project's are kept.
+        return engine.api.events(
             # The SDK would take a datetime for one in local time.
             since=int(since.timestamp()) if since else None,
             filters={"type": list(_KINDS)},
             decode=True,
         )
+
+
+def follow(
+    stream: CancellableStream[dict[str, Any]],
+    desired: Desired,
+    write: Callable[[Event], None],
+    stop: threading.Event,
+    *,
+    inside: bool,
+) -> None:
+    """Pass each event to `write` until `stop` is set; raise when the engine goes away.
+
+    `inside` adds what is executed inside containers, health checks among it.
+    """
     failures: list[Exception] = []
 
     def read() -> None:

@@ -116,7 +116,9 @@ def _lines(step: Step, desired: Desired, hidden: Mapping[str, str]) -> Iterator[
             yield Command(f"get the image: {why}", _join("docker", "pull", *flags, reference))
         case BuildImage(service=service, reason=why):
             assert service.build is not None
-            yield Command(f"build the image of {service.name}: {why}", _build(service, service.build))
+            yield Command(
+                f"build the image of {service.name}: {why}", _build(desired, service, service.build)
+            )
         case CreateNetwork(network=network, reason=why):
             yield Command(
                 f"containers on it find each other by service name: {why}", _network(network, desired)
@@ -174,7 +176,7 @@ def _prove(step: Prove) -> Iterator[Command]:
             )
 
 
-def _build(service: Service, build: Build) -> str:
+def _build(desired: Desired, service: Service, build: Build) -> str:
     words = ["docker", "buildx", "build", "--load", "--provenance=false", "--tag", service.image]
     words += [
         "--file",
@@ -183,9 +185,13 @@ def _build(service: Service, build: Build) -> str:
     words += ["--target", build.target] if build.target else []
     for name, value in build.args:
         words += ["--build-arg", name if value is None else f"{name}={value}"]
-    for name, value in build.labels:
-        words += ["--label", f"{name}={value}"]
-    words += ["--label", f"{names.CONTEXT}={build.digest}"]
+    labels = dict(build.labels) | {
+        names.CONTEXT: build.digest,
+        names.PROJECT: desired.project,
+        names.SERVICE: service.name,
+        names.PATH: desired.path,
+    }
+    words += _labels(labels)
     for secret in build.secrets:
         source = f"src={secret.file}" if secret.file else f"env={secret.environment}"
         words += ["--secret", f"id={secret.id},{source}"]
@@ -199,6 +205,7 @@ def _build(service: Service, build: Build) -> str:
         words += ["--add-host", host]
     words += ["--network", build.network] if build.network else []
     words += ["--no-cache"] if build.no_cache else []
+    words += ["--pull"] if build.pull else []
     return _join(*words, build.context)
 
 
