@@ -75,7 +75,7 @@ class Waiting:
 
     def _wait(self, service: Service, name: str, watched: Watched, deadline: float) -> str:
         with engine_errors(f"container {name}"):
-            now = observe.container(self.engine.api.inspect_container(name))
+            now = observe.inspect(self.engine, name)
         if service.one_shot:
             return self._complete(service, name, now, watched, deadline)
         if now.state not in ("running", "restarting"):
@@ -112,7 +112,7 @@ class Waiting:
         if now.state in ("created", "running"):
             _until(watched.ended, deadline, f"{service.name} has not finished in time.")
             with engine_errors(f"container {name}"):
-                now = observe.container(self.engine.api.inspect_container(name))
+                now = observe.inspect(self.engine, name)
         if self.cancellation.requested:
             raise NotReady("cancelled")
         if now.state not in ("exited", "dead"):
@@ -126,7 +126,7 @@ class Waiting:
         while True:
             watched.news.clear()
             with engine_errors(f"container {name}"):
-                now = observe.container(self.engine.api.inspect_container(name))
+                now = observe.inspect(self.engine, name)
             if now.health == "healthy":
                 return "healthy"
             if now.health == "unhealthy":
@@ -138,7 +138,7 @@ class Waiting:
     def _verdict(self, service: Service, name: str, watched: Watched, error: NotReady) -> ScaffoldError:
         """Say why a service is not ready, with the last lines of its log."""
         with engine_errors(f"container {name}"):
-            now = observe.container(self.engine.api.inspect_container(name))
+            now = observe.inspect(self.engine, name)
             lines = without_secrets(service, logs.tail(self.engine, name, SEARCHED))
         database = databases.database_of(service)
         limits = postmortem.limits(self.desired, service)

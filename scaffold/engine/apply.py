@@ -13,9 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
 
 from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.wire import TIMEOUT, Refused
 from scaffold.errors import EngineError, Interrupted, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.stack import names
@@ -40,9 +43,6 @@ from scaffold.stack.steps import (
     UnpauseContainer,
     words,
 )
-
-if TYPE_CHECKING:
-    from docker.types import IPAMConfig
 
 Prover = Callable[[Prove], str]
 """Wait until a service is ready; returns how it was proven, raises NotReady or DataRefused."""
@@ -135,52 +135,42 @@ def _do(step: Step, index: int, work: Work) -> str:
             case CreateNetwork():
                 _create_network(step, desired, engine)
             case RemoveNetwork(name=name):
-                _gone(lambda: engine.api.remove_network(name))
+                _gone(lambda: engine.delete(f"/networks/{name}"))
             case CreateVolume():
                 _create_volume(step, desired, engine)
             case RemoveVolume(name=name):
-                _gone(lambda: engine.api.remove_volume(name))
+                _gone(lambda: engine.delete(f"/volumes/{name}"))
             case RemoveImage(reference=reference):
-                _gone(lambda: engine.api.remove_image(reference))
+                _gone(lambda: engine.delete(f"/images/{quote(reference)}"))
             case CreateContainer():
                 _create_container(step, desired, engine)
             case SetAsideContainer(name=name):
-                _gone(lambda: engine.api.rename(name, step.aside))
+                _gone(lambda: engine.post(f"/containers/{name}/rename", name=step.aside))
             case StartContainer(name=name):
                 _start(name, desired, engine)
             case UnpauseContainer(name=name):
-                engine.api.unpause(name)
+                engine.post(f"/containers/{name}/unpause")
             case StopContainer(name=name, timeout=timeout):
                 _stop(name, timeout, engine)
             case RemoveContainer(name=name):
                 # Anonymous volumes stay: whether they hold somebody's data cannot be known.
-                _gone(lambda: engine.api.remove_container(name, v=False, force=False))
+                _gone(lambda: engine.delete(f"/containers/{name}"))
             case Prove():
                 return work.prove(step)
     return ""
 
 
 def _gone(remove: Callable[[], object]) -> None:
-    from docker.errors import NotFound
-
     try:
         remove()
-    except NotFound:
-        return
+    except Refused as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def _stop(name: str, timeout: int, engine: Engine) -> None:
     """Stop within the service's own grace period; the HTTP call may take as long as that."""
-    from docker.errors import NotFound
-
-    client = engine.api
-    usual, client.timeout = client.timeout, timeout + 60
-    try:
-        client.stop(name, timeout=timeout)
-    except NotFound:
-        return
-    finally:
-        client.timeout = usual
+    _gone(lambda: engine.post(f"/containers/{name}/stop", timeout=timeout + TIMEOUT, t=timeout))
 
 
 def _create_network(step: CreateNetwork, desired: Desired, engine: Engine) -> None:
@@ -191,32 +181,28 @@ def _create_network(step: CreateNetwork, desired: Desired, engine: Engine) -> No
         names.DIGEST: network.digest,
         names.PATH: desired.path,
     }
-    engine.api.create_network(
-        network.name,
-        driver=network.driver or "bridge",
-        options=dict(network.options) or None,
-        ipam=_ipam(network) if network.ipam else None,
-        internal=network.internal,
-        attachable=network.attachable or None,
-        enable_ipv6=network.ipv6,
-        labels=labels,
-    )
+    request = {
+        "Name": network.name,
+        "Driver": network.driver or "bridge",
+        "Options": dict(network.options),
+        "Internal": network.internal,
+        "Attachable": network.attachable,
+        "EnableIPv6": network.ipv6,
+        "Labels": labels,
+    }
+    engine.post("/networks/create", request | ({"IPAM": _ipam(network)} if network.ipam else {}))
 
 
-def _ipam(network: Network) -> IPAMConfig:
+def _ipam(network: Network) -> dict[str, object]:
     """Return Compose's ipam section in the engine's words."""
-    from docker.types import IPAMConfig, IPAMPool
-
-    pools = [dict(pool) for pool in network.pools]
     section = json.loads(network.ipam)
-    return IPAMConfig(
-        driver=section.get("driver") or "default",
-        pool_configs=[
-            IPAMPool(subnet=pool.get("subnet"), iprange=pool.get("ip_range"), gateway=pool.get("gateway"))
-            for pool in pools
-        ],
-        options=section.get("options"),
-    )
+    words = {"Subnet": "subnet", "IPRange": "ip_range", "Gateway": "gateway"}
+    pools = [dict(pool) for pool in network.pools]
+    return {
+        "Driver": section.get("driver") or "default",
+        "Config": [{word: pool[key] for word, key in words.items() if pool.get(key)} for pool in pools],
+        "Options": section.get("options") or {},
+    }
 
 
 def _create_volume(step: CreateVolume, desired: Desired, engine: Engine) -> None:
@@ -226,12 +212,13 @@ def _create_volume(step: CreateVolume, desired: Desired, engine: Engine) -> None
         names.VOLUME: volume.key,
         names.PATH: desired.path,
     }
-    engine.api.create_volume(volume.name, volume.driver, dict(volume.options) or None, labels)
+    request = {"Name": volume.name, "DriverOpts": dict(volume.options), "Labels": labels}
+    engine.post("/volumes/create", request | ({"Driver": volume.driver} if volume.driver else {}))
 
 
 def _create_container(step: CreateContainer, desired: Desired, engine: Engine) -> None:
     request = container_request(desired, step.service, step.number, step.keeps)
-    engine.api.create_container_from_config(request, step.name, step.service.platform)
+    engine.post("/containers/create", request, name=step.name, platform=step.service.platform)
 
 
 def _start(name: str, desired: Desired, engine: Engine) -> None:
@@ -242,9 +229,9 @@ def _start(name: str, desired: Desired, engine: Engine) -> None:
     for service in desired.services:
         if not service.files or name not in container_names(desired, service):
             continue
-        if engine.api.inspect_container(name)["State"]["Status"] == "created":
+        if engine.get(f"/containers/{name}/json")["State"]["Status"] == "created":
             engine.api.put_archive(name, "/", _archive(service))
-    engine.api.start(name)
+    engine.post(f"/containers/{name}/start")
 
 
 def _archive(service: Service) -> bytes:

@@ -1,77 +1,121 @@
-"""The connection to the Docker engine: opened once, one client a thread, every vendor error translated."""
+"""The connection to the Docker engine: one a thread, every vendor error translated."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import http.client
 import os
 import shutil
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from scaffold.engine.wire import TIMEOUT, Refused, SdkWire, SocketWire, Stream, Wire, local_socket, with_query
 from scaffold.errors import EngineError, EngineUnavailable, PortTaken, ScaffoldError
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+Connection = TypeVar("Connection", "APIClient", "Wire")
 
 MINIMUM_API = (1, 44)
 """Engine 25: the first one with `start_interval` and several networks at creation."""
 
 
 class Engine:
-    """One engine; `api` is this thread's own client, since the SDK's sessions are not shared safely."""
+    """One engine: `get`, `post`, `delete` and `events` for its state, `api` for what only the SDK knows.
+
+    Connections are not shared safely, so each thread has its own.
+    """
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._clients: list[APIClient] = []
+        self._open: list[APIClient | Wire] = []
         self._guard = threading.Lock()
-        self._version: str | None = None
-        self._version = self.api.api_version
+        self._socket = local_socket()
+        self._version = self._negotiate()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for client in self._clients:
+        for connection in self._open:
             with contextlib.suppress(Exception):
-                client.close()
+                connection.close()
+
+    def get(self, path: str, **query: object) -> Any:
+        """Return what the engine answers to a GET. Raises Refused for an error, as the other two do."""
+        return self._send("GET", path, None, TIMEOUT, query)
+
+    def post(self, path: str, body: object = None, *, timeout: float = TIMEOUT, **query: object) -> Any:
+        return self._send("POST", path, body, timeout, query)
+
+    def delete(self, path: str, **query: object) -> None:
+        self._send("DELETE", path, None, TIMEOUT, query)
+
+    def events(self, **filters: list[str]) -> Stream:
+        """Return the engine's events from now on, over a connection of their own."""
+        return self._wire.stream(f"/v{self._version}{with_query('/events', {'filters': filters})}")
+
+    def _send(self, method: str, path: str, body: object, timeout: float, query: dict[str, object]) -> Any:
+        return self._wire.send(method, f"/v{self._version}{with_query(path, query)}", body, timeout)
+
+    @property
+    def _wire(self) -> Wire:
+        wire: Wire | None = getattr(self._local, "wire", None)
+        if wire is None:
+            wire = SocketWire(self._socket) if self._socket else SdkWire(self.api)
+            self._local.wire = self._kept(wire)
+        return wire
 
     @property
     def api(self) -> APIClient:
-        """Return this thread's client. Raises EngineUnavailable when the engine does not answer."""
+        """Return this thread's SDK client. Raises EngineUnavailable when the engine does not answer."""
         client: APIClient | None = getattr(self._local, "client", None)
         if client is None:
             client = _connect(self._version)
-            self._local.client = client
-            with self._guard:
-                self._clients.append(client)
+            self._local.client = self._kept(client)
         return client
+
+    def _kept(self, connection: Connection) -> Connection:
+        with self._guard:
+            self._open.append(connection)
+        return connection
 
     @property
     def is_local(self) -> bool:
         """Return whether published ports and container addresses can be reached from here."""
-        return self.api.base_url == "http+docker://localhost" or "127.0.0.1" in self.api.base_url
+        return self._socket is not None or "127.0.0.1" in self.api.base_url
+
+    def _negotiate(self) -> str:
+        """Return the API version that the engine speaks. Raises EngineUnavailable when it is too old."""
+        self._version = ""
+        if self._socket is None:
+            found = str(self.api.api_version)
+        else:
+            try:
+                found = str(self._wire.send("GET", "/version", None, TIMEOUT)["ApiVersion"])
+            except (OSError, http.client.HTTPException, Refused, KeyError, TypeError) as error:
+                raise _unavailable(error) from error
+        if tuple(map(int, found.split("."))) < MINIMUM_API:
+            needed = ".".join(map(str, MINIMUM_API))
+            raise EngineUnavailable(
+                f"The Docker engine is too old: it speaks API {found}, scaffold needs {needed} (Docker 25).",
+                "Upgrade Docker: https://docs.docker.com/engine/install/",
+            )
+        return found
 
 
-def _connect(version: str | None) -> APIClient:
+def _connect(version: str) -> APIClient:
     import docker
     from docker.errors import DockerException
 
     try:
         # Builds and pulls of our own have no limit; a single state call that takes a minute is a dead engine.
-        client = docker.from_env(version=version or "auto", timeout=60).api
+        return docker.from_env(version=version or "auto", timeout=60).api
     except DockerException as error:
         raise _unavailable(error) from error
-    # typeshed and the SDK disagree about where this lives; the SDK sets it in APIClient.__init__.
-    found = str(client.api_version)
-    if tuple(map(int, found.split("."))) < MINIMUM_API:
-        needed = ".".join(map(str, MINIMUM_API))
-        raise EngineUnavailable(
-            f"The Docker engine is too old: it speaks API {found}, scaffold needs {needed} (Docker 25).",
-            "Upgrade Docker: https://docs.docker.com/engine/install/",
-        )
-    return client
 
 
 def endpoint() -> str:
@@ -120,28 +164,45 @@ def _errno(error: BaseException | None) -> int | None:
 
 @contextlib.contextmanager
 def engine_errors(what: str) -> Iterator[None]:
-    """Translate whatever the SDK raises; `what` names the thing that was worked on."""
-    import requests
-    import urllib3
-    from docker.errors import APIError, DockerException
-
+    """Translate whatever a connection raises; `what` names the thing that was worked on."""
     try:
         yield
     except ScaffoldError:
         raise
-    except APIError as error:
+    except Refused as error:
         raise _refused(what, error) from error
-    except requests.exceptions.ReadTimeout as error:
-        raise EngineUnavailable(
+    except Exception as error:
+        translated = _translated(what, error)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _translated(what: str, error: Exception) -> ScaffoldError | None:
+    # Only an error needs the SDK's names; most runs never load it.
+    import requests
+    import urllib3
+    from docker.errors import APIError, DockerException
+
+    if isinstance(error, APIError):
+        return _refused(what, error)
+    if isinstance(error, TimeoutError | requests.exceptions.ReadTimeout):
+        return EngineUnavailable(
             f"{what}: the Docker engine has not answered for a minute.", "Check it with `docker version`."
-        ) from error
-    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
-        raise EngineUnavailable(
+        )
+    gone = (
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        ConnectionError,
+        FileNotFoundError,  # the socket itself
+    )
+    if isinstance(error, gone):
+        return EngineUnavailable(
             f"{what}: the Docker engine went away.",
             "Start it again, then repeat the command: it goes on where it stopped.",
-        ) from error
-    except DockerException as error:
-        raise EngineError(f"{what}: {error}") from error
+        )
+    return EngineError(f"{what}: {error}") if isinstance(error, DockerException) else None
 
 
 def _refused(what: str, error: object) -> EngineError:

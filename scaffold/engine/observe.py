@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from scaffold.engine import context
 from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.wire import Refused
 from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Container, Image, Network, Observed, Volume
@@ -33,17 +35,17 @@ def observe(engine: Engine, desired: Desired) -> Observed:
 def containers(engine: Engine, project: str) -> tuple[Container, ...]:
     """Return the project's containers by name; one that vanishes meanwhile is left out."""
     label = f"{names.PROJECT}={project}"
-    found = engine.api.containers(all=True, filters={"label": label})
+    found = engine.get("/containers/json", all=True, filters={"label": [label]})
     return tuple(sorted(_inspected(engine, [item["Id"] for item in found]), key=lambda item: item.name))
 
 
 def _inspected(engine: Engine, ids: Sequence[str]) -> list[Container]:
-    from docker.errors import NotFound
-
     def one(container_id: str) -> Container | None:
         try:
-            return container(engine.api.inspect_container(container_id))
-        except NotFound:
+            return inspect(engine, container_id)
+        except Refused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
             return None
 
     if len(ids) < 8:
@@ -52,6 +54,11 @@ def _inspected(engine: Engine, ids: Sequence[str]) -> list[Container]:
         with ThreadPoolExecutor(4) as pool:
             made = list(pool.map(one, ids))
     return [item for item in made if item]
+
+
+def inspect(engine: Engine, name: str) -> Container:
+    """Return one container, by its name or id."""
+    return container(engine.get(f"/containers/{name}/json"))
 
 
 def container(document: Mapping[str, Any]) -> Container:
@@ -111,7 +118,7 @@ def networks(engine: Engine, project: str, also: Iterable[str] = ()) -> tuple[Ne
             attachable=item.get("Attachable", False),
             ipv6=item.get("EnableIPv6", False),
         )
-        for item in engine.api.networks()
+        for item in engine.get("/networks")
         if item["Name"] in wanted or (item.get("Labels") or {}).get(names.PROJECT) == project
     ]
     return tuple(sorted(found, key=lambda item: (item.name, item.id)))
@@ -128,7 +135,7 @@ def volumes(engine: Engine, project: str, also: Iterable[str] = ()) -> tuple[Vol
             driver=item.get("Driver", ""),
             options=tuple(sorted((item.get("Options") or {}).items())),
         )
-        for item in engine.api.volumes().get("Volumes") or ()
+        for item in engine.get("/volumes").get("Volumes") or ()
         if item["Name"] in wanted or (item.get("Labels") or {}).get(names.PROJECT) == project
     ]
     return tuple(sorted(found, key=lambda item: item.name))
@@ -136,28 +143,26 @@ def volumes(engine: Engine, project: str, also: Iterable[str] = ()) -> tuple[Vol
 
 def images(engine: Engine, references: Iterable[str]) -> dict[str, Image]:
     """Return the images that are on the engine, by the reference they were asked with."""
-    from docker.errors import APIError, NotFound
-
     found = {}
     for reference in sorted(references):
-        with contextlib.suppress(NotFound):
-            try:
-                document = engine.api.inspect_image(reference)
-            except APIError as error:
-                if error.status_code == 400:  # not a valid reference: the pull says so with more words
-                    continue
-                raise
-            config = document.get("Config") or {}
-            labels = config.get("Labels") or {}
-            found[reference] = Image(
-                reference=reference,
-                id=document["Id"],
-                labels=labels,
-                created=moment(document.get("Created") or "1970-01-01T00:00:00Z"),
-                size=document.get("Size", 0),
-                environment=tuple(config.get("Env") or ()),
-                context=context.manifest(labels[names.CONTEXT]) if names.CONTEXT in labels else {},
-            )
+        try:
+            document = engine.get(f"/images/{quote(reference)}/json")
+        except Refused as error:
+            # Not valid as a reference is not there either: the pull says so with more words.
+            if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
+                continue
+            raise
+        config = document.get("Config") or {}
+        labels = config.get("Labels") or {}
+        found[reference] = Image(
+            reference=reference,
+            id=document["Id"],
+            labels=labels,
+            created=moment(document.get("Created") or "1970-01-01T00:00:00Z"),
+            size=document.get("Size", 0),
+            environment=tuple(config.get("Env") or ()),
+            context=context.manifest(labels[names.CONTEXT]) if names.CONTEXT in labels else {},
+        )
     return found
 
 
@@ -171,12 +176,8 @@ def volume_sizes(engine: Engine, wanted: Iterable[str]) -> dict[str, int]:
     """Return bytes by volume; the engine walks the files, so this takes as long as the data is large."""
     keep = set(wanted)
     with engine_errors("measuring volumes"):
-        # The SDK has no `type` argument; without it the engine measures images and caches as well.
-        response = engine.api.get(
-            f"{engine.api.base_url}/v{engine.api.api_version}/system/df", params={"type": "volume"}
-        )
-        response.raise_for_status()
-        usage = response.json().get("Volumes") or ()
+        # Without a type the engine measures images and caches as well.
+        usage = engine.get("/system/df", type="volume").get("Volumes") or ()
     return {
         item["Name"]: item["UsageData"]["Size"]
         for item in usage

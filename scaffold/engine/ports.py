@@ -56,7 +56,7 @@ def _starting(desired: Desired, plan: Plan) -> set[str]:
 def _publishers(engine: Engine) -> dict[int, _Publisher]:
     found = {}
     with engine_errors("reading the ports in use"):
-        for item in engine.api.containers():
+        for item in engine.get("/containers/json"):
             labels = item.get("Labels") or {}
             path = labels.get(names.PATH) or labels.get(names.WORKING_DIR, "")
             publisher = _Publisher(item["Names"][0].lstrip("/"), labels.get(names.PROJECT, ""), path)

@@ -34,10 +34,7 @@ class Watched:
 def watch(engine: Engine, container: str, *, allowed_exits: int = 1) -> Iterator[Watched]:
     """Follow one container's `die`, `oom` and `health_status` events until the block ends."""
     watched = Watched()
-    stream = engine.api.events(
-        decode=True,
-        filters={"container": [container], "type": ["container"], "event": ["die", "oom", "health_status"]},
-    )
+    stream = engine.events(container=[container], type=["container"], event=["die", "oom", "health_status"])
 
     def read() -> None:
         with contextlib.suppress(Exception):  # the stream is closed under the reader when the block ends
