@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
+from scaffold import mend
 from scaffold.data import database as databases
 from scaffold.data.database import Command, Database
-from scaffold.engine import inside, oneoff
-from scaffold.errors import NotReady, ScaffoldError
+from scaffold.engine import inside
+from scaffold.errors import ScaffoldError
 from scaffold.session import Session
 from scaffold.stack import plan as planning
 from scaffold.workflow import observe, running
@@ -32,12 +31,7 @@ def put(session: Session, database: Database) -> None:
     observed = observe(session)
     for item in planning.stop(session.desired, observed, [service.name]).changes:
         session.engine.api.stop(getattr(item, "name", ""), timeout=service.stop_timeout)
-    with oneoff.container(session.engine, session.desired, service, change.command, binds) as name:
-        deadline = time.monotonic() + PATIENCE
-        while not inside.succeeds(name, change.probe.argv):
-            if time.monotonic() > deadline:
-                raise NotReady(f"{service.name} did not come up on its volume without a login.")
-            time.sleep(POLL)
+    with mend.unlocked(session.engine, session.desired, service, change, binds) as name:
         inside.feed(name, change.script.argv, change.script.stdin)
 
 

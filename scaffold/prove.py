@@ -6,14 +6,14 @@ import http.client
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from scaffold import postmortem
+from scaffold import mend, postmortem
 from scaffold.data import database as databases
 from scaffold.engine import logs, observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.watch import Watched, watch
-from scaffold.errors import Interrupted, NotReady, ScaffoldError
+from scaffold.errors import DataRefused, EngineUnavailable, Interrupted, NotReady, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.stack import verdict
 from scaffold.stack.desired import Desired, Service
@@ -45,6 +45,10 @@ class Waiting:
     timeout: float
     """seconds for each service"""
     cancellation: Cancellation
+    fresh: frozenset[str] = frozenset()
+    """Containers that this run has started: nobody works with them yet."""
+    notes: list[str] = field(default_factory=list)
+    """What was mended on the way, in sentences."""
 
     def prove(self, step: Prove) -> str:
         """Wait until the service is ready; return how that was proven.
@@ -52,8 +56,20 @@ class Waiting:
         Raises NotReady when it ends or the time is up, DataRefused when the database turns the
         credentials down, Interrupted when the person gave up.
         """
-        details = [self._prove_one(step.service, name) for name in step.containers]
+        details = [self._prove_or_mend(step.service, name) for name in step.containers]
         return details[0] if details else ""
+
+    def _prove_or_mend(self, service: Service, name: str) -> str:
+        try:
+            return self._prove_one(service, name)
+        except DataRefused:
+            note = ""
+            if name in self.fresh:
+                note = mend.Mending(self.engine, self.desired).after_refusal(service, name)
+            if not note:
+                raise
+            self.notes.append(note)
+        return self._prove_one(service, name)
 
     def _prove_one(self, service: Service, name: str) -> str:
         begun = time.monotonic()
@@ -140,6 +156,11 @@ class Waiting:
         with engine_errors(f"container {name}"):
             now = observe.inspect(self.engine, name)
             lines = without_secrets(service, logs.tail(self.engine, name, SEARCHED))
+        if watched.blind and now.state not in ("exited", "dead"):
+            return EngineUnavailable(
+                f"{service.name}: the Docker engine went away for a moment while it was waited for.",
+                "Repeat the command: it goes on where it stopped.",
+            )
         database = databases.database_of(service)
         limits = postmortem.limits(self.desired, service)
         refused = databases.explain(database, lines, limits) if database else None

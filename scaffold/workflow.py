@@ -17,12 +17,12 @@ from scaffold.session import Session
 from scaffold.stack import desired as wish
 from scaffold.stack import environment, names, status
 from scaffold.stack import plan as planning
-from scaffold.stack.desired import Desired
+from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Observed
 from scaffold.stack.plan import Plan, Wishes
 from scaffold.stack.progress import Report
 from scaffold.stack.status import Status
-from scaffold.stack.steps import Prove
+from scaffold.stack.steps import CreateVolume, Prove, StartContainer
 
 if TYPE_CHECKING:
     from scaffold.engine.apply import Applied
@@ -221,9 +221,19 @@ def apply(
     """Do the plan; see engine.apply.apply for what is raised."""
     from scaffold.engine.apply import Work
     from scaffold.engine.apply import apply as walk
+    from scaffold.mend import Mending
     from scaffold.prove import Waiting
 
-    waiting = Waiting(session.engine, timeout, cancellation)
+    steps = [item.step for item in situation.plan.steps]
+    fresh = frozenset(step.name for step in steps if isinstance(step, StartContainer))
+    waiting = Waiting(session.engine, situation.desired, timeout, cancellation, fresh)
+    # A volume of this run has no past.
+    new = {step.volume.name for step in steps if isinstance(step, CreateVolume)}
+    mending = Mending(session.engine, situation.desired)
+
+    def mend(service: Service, container: str) -> str:
+        return "" if set(service.volumes) & new else mending.before_start(service, container)
+
     work = Work(
         situation.desired,
         session.engine,
@@ -231,8 +241,11 @@ def apply(
         waiting.prove,
         cancellation,
         session.variables,
+        mend,
     )
-    return walk(situation.plan, work)
+    applied = walk(situation.plan, work)
+    applied.notes.extend(waiting.notes)
+    return applied
 
 
 def unproven(situation: Situation) -> tuple[Prove, ...]:

@@ -85,6 +85,8 @@ def run(
         began = clock.now()
         with clock.phase("apply"):
             applied = carry_out(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
+            for note in applied.notes:
+                console.note(note)
         with clock.phase("prove what was left alone"):
             workflow.verify(session, situation, cancellation, timeout)
         with clock.phase("read the result"):

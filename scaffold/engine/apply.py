@@ -47,6 +47,9 @@ from scaffold.stack.steps import (
 Prover = Callable[[Prove], str]
 """Wait until a service is ready; returns how it was proven, raises NotReady or DataRefused."""
 
+Mend = Callable[[Service, str], str]
+"""Mend what keeps a container from starting, if anything can be mended; returns what was done, or nothing."""
+
 WORKERS = 16
 """Steps wait for the engine, not for this process."""
 
@@ -56,6 +59,8 @@ class Applied:
     """How an apply went: seconds by step index, for `--timings`."""
 
     spans: dict[int, tuple[float, float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What was mended on the way, in sentences."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Work:
     cancellation: Cancellation
     variables: Mapping[str, str] = field(default_factory=dict)
     """Those of .env, for build secrets that name one."""
+    mend: Mend = lambda _service, _container: ""
 
 
 def apply(plan: Plan, work: Work) -> Applied:
@@ -89,6 +95,8 @@ def apply(plan: Plan, work: Work) -> Applied:
         detail = ""
         try:
             detail = _do(step, index, work)
+            if detail and not isinstance(step, Prove):
+                applied.notes.append(detail)
         except ScaffoldError as raised:
             error = raised
         except BaseException as raised:  # noqa: BLE001 - a thread's error must reach the person
@@ -147,7 +155,7 @@ def _do(step: Step, index: int, work: Work) -> str:
             case SetAsideContainer(name=name):
                 _gone(lambda: engine.post(f"/containers/{name}/rename", name=step.aside))
             case StartContainer(name=name):
-                _start(name, desired, engine)
+                return _start(name, work)
             case UnpauseContainer(name=name):
                 engine.post(f"/containers/{name}/unpause")
             case StopContainer(name=name, timeout=timeout):
@@ -221,17 +229,20 @@ def _create_container(step: CreateContainer, desired: Desired, engine: Engine) -
     engine.post("/containers/create", request, name=step.name, platform=step.service.platform)
 
 
-def _start(name: str, desired: Desired, engine: Engine) -> None:
+def _start(name: str, work: Work) -> str:
     """Start a container; before its first start it gets its inline secrets and configs.
 
     Not at its creation: whoever is killed between the two would leave one that only looks complete.
+    Returns what had to be mended first.
     """
-    for service in desired.services:
-        if not service.files or name not in container_names(desired, service):
-            continue
-        if engine.get(f"/containers/{name}/json")["State"]["Status"] == "created":
-            engine.api.put_archive(name, "/", _archive(service))
+    engine = work.engine
+    services = work.desired.services
+    service = next((item for item in services if name in container_names(work.desired, item)), None)
+    if service and service.files and engine.get(f"/containers/{name}/json")["State"]["Status"] == "created":
+        engine.api.put_archive(name, "/", _archive(service))
+    mended = work.mend(service, name) if service else ""
     engine.post(f"/containers/{name}/start")
+    return mended
 
 
 def _archive(service: Service) -> bytes:

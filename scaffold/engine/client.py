@@ -9,6 +9,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from scaffold.engine.wire import TIMEOUT, Refused, SdkWire, SocketWire, Stream, Wire, local_socket, with_query
@@ -53,6 +54,23 @@ class Engine:
 
     def delete(self, path: str, **query: object) -> None:
         self._send("DELETE", path, None, TIMEOUT, query)
+
+    def archive(self, container: str, path: str) -> bytes | None:
+        """Return a tar of a path inside a container, running or not; None when there is no such path."""
+        return self._archive("GET", container, path)
+
+    def has(self, container: str, path: str) -> bool:
+        """Return whether a container, running or not, has such a path."""
+        return self._archive("HEAD", container, path) is not None
+
+    def _archive(self, method: str, container: str, path: str) -> bytes | None:
+        target = with_query(f"/containers/{container}/archive", {"path": path})
+        try:
+            return self._wire.raw(method, f"/v{self._version}{target}", TIMEOUT)
+        except Refused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
 
     def events(self, **filters: list[str]) -> Stream:
         """Return the engine's events from now on, over a connection of their own."""

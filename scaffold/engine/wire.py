@@ -50,6 +50,9 @@ class Wire(Protocol):
     def send(self, method: str, path: str, body: object, timeout: float) -> Any:
         """Return the answer's JSON, None for an empty one. Raises Refused for an error."""
 
+    def raw(self, method: str, path: str, timeout: float) -> bytes:
+        """Return the answer as it is. Raises Refused for an error."""
+
     def stream(self, path: str) -> Stream:
         """Return the lines of an answer as they come, over a connection of its own."""
 
@@ -104,6 +107,12 @@ class SocketWire:
         self._connection: _UnixConnection | None = None
 
     def send(self, method: str, path: str, body: object, timeout: float) -> Any:
+        return _json(self._exchange(method, path, body, timeout))
+
+    def raw(self, method: str, path: str, timeout: float) -> bytes:
+        return self._exchange(method, path, None, timeout)
+
+    def _exchange(self, method: str, path: str, body: object, timeout: float) -> bytes:
         connection = self._open(timeout)
         try:
             answer = _ask(connection, method, path, body)
@@ -120,7 +129,7 @@ class SocketWire:
         if answer.status >= 400:
             content = answer.read()
             connection.close()
-            return _result(answer.status, answer.reason, content)  # type: ignore[no-any-return]
+            _result(answer.status, answer.reason, content)
         return _SocketStream(connection, answer)
 
     def close(self) -> None:
@@ -187,9 +196,13 @@ def _ask(
     return connection.getresponse()
 
 
-def _result(status: int, reason: str, content: bytes) -> Any:
+def _json(content: bytes) -> Any:
+    return json.loads(content) if content.strip() else None
+
+
+def _result(status: int, reason: str, content: bytes) -> bytes:
     if status < 400:
-        return json.loads(content) if content.strip() else None
+        return content
     try:
         explanation = str(json.loads(content)["message"])
     except (ValueError, KeyError, TypeError):
@@ -206,6 +219,10 @@ class SdkWire:
     def send(self, method: str, path: str, body: object, timeout: float) -> Any:
         url = f"{self._client.base_url}{path}"
         answer = self._client.request(method, url, json=body, timeout=timeout)
+        return _json(_result(answer.status_code, answer.reason, answer.content))
+
+    def raw(self, method: str, path: str, timeout: float) -> bytes:
+        answer = self._client.request(method, f"{self._client.base_url}{path}", timeout=timeout)
         return _result(answer.status_code, answer.reason, answer.content)
 
     def stream(self, path: str) -> Stream:
