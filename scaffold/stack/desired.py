@@ -225,7 +225,9 @@ def container_request(
         names.WORKING_DIR: desired.path,
         names.CONFIG_FILES: ",".join(desired.config_files),
         names.DEPENDS_ON: ",".join(
-            f"{item.service}:{item.condition}:{str(item.restart).lower()}" for item in service.depends_on
+            f"{item.service}:{item.condition}:{str(item.restart).lower()}"
+            for item in service.depends_on
+            if item.service not in desired.inactive
         ),
         names.DIGEST: container_digest(service),
         names.PATH: desired.path,

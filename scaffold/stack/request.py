@@ -182,7 +182,7 @@ def translate(name: str, reader: Reader, context: Context) -> Made:
         "NetworkingConfig": _endpoints(name, reader, context, networks),
     }
     return Made(
-        request=_dense(made, keep=("Cmd", "Entrypoint")),
+        request=_dense(made, keep=("Cmd", "Entrypoint", "StopTimeout")),
         networks=tuple(context.networks[key] for key in networks),
         volumes=tuple(sorted(set(volumes))),
         environment=tuple(sorted((key, value or "") for key, value in environment.items())),
@@ -348,8 +348,8 @@ def _mounts(
             kind == "bind"
             and not bind.has("propagation")
             and not bind.has("recursive")
-            # Compose 2.26 prints no `create_host_path` for the default, newer ones print true.
-            and bind.flag("create_host_path", default=True)
+            # Printed wherever it holds: for the short form always, for the long one by newer versions of Compose.
+            and bind.flag("create_host_path")
         )
         plain_volume = (
             kind == "volume" and source and not any(map(volume.has, ("nocopy", "subpath", "labels")))

@@ -1,0 +1,394 @@
+"""Every key of a service that `scaffold run` honours makes the container that `docker compose up` makes.
+
+One compose.yaml with a service for each key is started by both, one after the other under one name, and what
+the engine then says of each container is compared field by field.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import yaml
+
+from scaffold.errors import ProjectError
+from scaffold.stack import desired as wish
+from tests.conftest import named
+from tests.projects import Project, handwritten
+
+pytestmark = pytest.mark.engine
+
+FOLDER = Path(__file__).parent / "fields"
+COMPOSE = (FOLDER / "compose.yaml").read_text()
+
+FILES = {
+    "Dockerfile": (FOLDER / "Dockerfile").read_text(),
+    "first.env": "FIRST=1\n",
+    "second.env": 'SECOND="two words"\n',
+    "token.txt": "build-token",
+}
+SERVICES = sorted(yaml.safe_load(COMPOSE)["services"])
+INACTIVE = ("profile",)
+OTHERWISE = {
+    "mac-address": "Compose 2.26 forgets the service's own mac_address; later ones do what is asked",
+    "expose": "Compose 2.26 sends the text of a range as the name of one port; later ones spread it",
+}
+"""Services whose container is not the same, with the reason; each has a test of its own."""
+
+# What differs between any two containers: identity, time, and what the engine draws by lot.
+_OWN = (
+    *("Id", "Created", "State", "ResolvConfPath", "HostnamePath", "HostsPath", "LogPath", "GraphDriver"),
+    "ExecIDs",  # a health check that runs just now
+)
+_DRAWN = (
+    "SandboxID",
+    "SandboxKey",
+    "EndpointID",
+    "Gateway",
+    "IPAddress",
+    "NetworkID",
+    "MacAddress",
+    "IPPrefixLen",
+)
+_LABELS = {
+    # Compose's digest of its own model; ours is of the engine's request.
+    "com.docker.compose.config-hash": "the digest of what the container was made from",
+    "com.docker.compose.image": "Compose notes the image's id; the engine has it in Image",
+    "com.docker.compose.version": "the version of Compose",
+    "com.docker.compose.project.environment_file": "only set by Compose when --env-file is given",
+    "dev.scaffold.digest": "ours: what scaffold compares",
+    "dev.scaffold.path": "ours: the checkout",
+    "dev.scaffold.context": "ours: the digest of a build context, on the image",
+}
+"""Labels that may differ, with the reason."""
+_DEPENDS_ON = "com.docker.compose.depends_on"
+
+
+@dataclass(frozen=True)
+class Both:
+    """The inspect documents by container name, and the project's networks and volumes, of both tools."""
+
+    project: Project
+    by_compose: Mapping[str, Any]
+    by_scaffold: Mapping[str, Any]
+
+
+def variables() -> dict[str, str]:
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(3):
+            probe = stack.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            ports.append(probe.getsockname()[1])
+        first = free_pair()
+    a, b, c = map(str, ports)
+    return {"A_PORT": a, "B_PORT": b, "C_PORT": c, "RANGE": f"{first}-{first + 1}"}
+
+
+def free_pair() -> int:
+    """Return a port that is free together with the next one."""
+    for first in range(21000, 30000, 2):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in (first, first + 1):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+    raise AssertionError("no two free ports side by side")
+
+
+@pytest.fixture(scope="module")
+def both(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(engine.info()["Architecture"], "amd64")
+    with named(engine) as name:
+        project = handwritten(tmp_path_factory.mktemp("fields") / name, COMPOSE, files=FILES)
+        (project.folder / "data").mkdir()
+        settings = {"COMPOSE_PROJECT_NAME": name, "PLATFORM": f"linux/{machine}", **variables()}
+        settings |= {
+            "SECRET_TEXT": "hidden",
+            "CONFIG_TEXT": "configured",
+            "FROM_ENV": "variable",
+            "SET_HERE": "here",
+        }
+        project.env_file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        engine.api.create_network(f"{name}-outside")
+        engine.api.create_volume(f"{name}-outside")
+        project.run("docker", "compose", "up", "--detach")
+        by_compose = documents(engine, name)
+        project.run("docker", "compose", "down", "--volumes", "--timeout", "0")
+        project.scaffold("run", "--quiet")
+        yield Both(project, by_compose, documents(engine, name))
+        project.run("docker", "compose", "down", "--timeout", "0")  # side by side; the rest is the fixture's
+
+
+def documents(engine: docker.DockerClient, name: str) -> dict[str, Any]:
+    """Return what the engine says of everything in the project, without what differs between any two."""
+    label = {"label": f"com.docker.compose.project={name}"}
+    containers = [
+        engine.api.inspect_container(c["Id"]) for c in engine.api.containers(all=True, filters=label)
+    ]
+    ids = {item["Id"]: item["Name"].lstrip("/") for item in containers}
+    ids |= {item["Id"]: item["Name"] for item in engine.api.networks()}
+    found: dict[str, Any] = {item["Name"].lstrip("/"): plain(item, ids) for item in containers}
+    for network in engine.api.networks(filters=label):
+        kept = ("Driver", "Options", "Internal", "Attachable", "EnableIPv6", "Scope", "Ingress")
+        own = {key: network[key] for key in kept} | {"Labels": labels(network["Labels"])}
+        if network["Name"].endswith("_first"):  # the others' addresses are drawn from the engine's pool
+            own["IPAM"] = network["IPAM"]
+        found[f"network {network['Name']}"] = own
+    for volume in engine.api.volumes(filters=label)["Volumes"] or ():
+        own = {key: volume[key] for key in ("Driver", "Options", "Scope")}
+        found[f"volume {volume['Name']}"] = own | {"Labels": labels(volume["Labels"])}
+    return found
+
+
+def plain(document: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+    """Return an inspect document as it can be compared: no identity, no time, sets in order, ids as names."""
+    made = {key: value for key, value in document.items() if key not in _OWN}
+    short = document["Id"][:12]
+    config, host, network = dict(made["Config"]), dict(made["HostConfig"]), dict(made["NetworkSettings"])
+    built = not config["Image"].startswith("debian:")
+    made["Image"] = "built" if built else made["Image"]
+    config["Labels"] = labels(config["Labels"])
+    # A container that uses another one's network has its host name as well.
+    config["Hostname"] = next(
+        (name for key, name in ids.items() if key[:12] == config["Hostname"]), config["Hostname"]
+    )
+    config["Labels"][_DEPENDS_ON] = sorted(config["Labels"].get(_DEPENDS_ON, "").split(","))
+    config["ExposedPorts"] = sorted(config.get("ExposedPorts") or ())
+    config["Env"] = sorted(config["Env"] or ())
+    for key in ("NetworkMode", "IpcMode", "PidMode"):
+        kind, _, owner = host[key].rpartition(":")
+        host[key] = f"{kind}:{ids.get(owner, owner)}"
+    # Compose goes through maps of its own; the order has no meaning.
+    for key in ("Ulimits", "ExtraHosts"):
+        host[key] = sorted(host.get(key) or [], key=str)
+    host["Mounts"] = sorted([*(host.get("Mounts") or ()), *map(as_mount, host.pop("Binds") or ())], key=str)
+    made["Mounts"] = sorted(map(mount, made["Mounts"]), key=str)
+    made["NetworkSettings"] = {
+        "Networks": {
+            name: {
+                **{key: value for key, value in endpoint.items() if key not in _DRAWN},
+                "MacAddress": endpoint["MacAddress"]
+                if endpoint["MacAddress"].startswith("02:42:ac:11:00:4")
+                else "",
+                "Aliases": sorted(
+                    "(the id)" if alias == short else alias for alias in endpoint["Aliases"] or ()
+                ),
+                "DNSNames": sorted(
+                    "(the id)" if name == short else name for name in endpoint["DNSNames"] or ()
+                ),
+            }
+            for name, endpoint in network["Networks"].items()
+        },
+        "Ports": sorted(
+            f"{binding['HostIp']} {target}"
+            for target, bindings in network["Ports"].items()
+            for binding in bindings or ()
+        ),
+    }
+    return made | {"Config": config, "HostConfig": host}
+
+
+def as_mount(bind: str) -> dict[str, Any]:
+    """Return the old notation as the new one: Compose has changed between them for volumes."""
+    source, target, options = bind.split(":")
+    if source.startswith("/"):
+        return {"Type": "bind", "Source": source, "Target": target, "Options": options}
+    return {"Type": "volume", "Source": source, "Target": target} | (
+        {"ReadOnly": True} if options == "ro" else {}
+    )
+
+
+def mount(item: Mapping[str, Any]) -> dict[str, Any]:
+    anonymous = item["Type"] == "volume" and len(item["Name"]) == 64
+    # The mode repeats the notation; what counts is in RW.
+    return dict(item) | {"Mode": ""} | ({"Name": "(anonymous)", "Source": "(anonymous)"} if anonymous else {})
+
+
+def labels(found: Mapping[str, str] | None) -> dict[str, str]:
+    return {name: value for name, value in (found or {}).items() if name not in _LABELS}
+
+
+def flat(value: object, path: str = "") -> dict[str, object]:
+    """Return every field by its path, so that a difference names what differs.
+
+    What is empty counts as left out: the engine shows `[]` for an empty list that was sent, else `null`.
+    """
+    if isinstance(value, Mapping) and value:
+        pairs = [(f"{path}.{key}", item) for key, item in value.items()]
+    elif isinstance(value, list) and value:
+        pairs = [(f"{path}[{index}]", item) for index, item in enumerate(value)]
+    else:
+        return {} if value in (None, {}, []) else {path.lstrip("."): value}
+    return {name: item for key, part in pairs for name, item in flat(part, key).items()}
+
+
+def names_of(both: Both, service: str) -> list[str]:
+    of = "com.docker.compose.service"
+    return sorted(
+        name
+        for name, item in both.by_compose.items()
+        if "Config" in item and item["Config"]["Labels"][of] == service
+    )
+
+
+@pytest.mark.parametrize("service", [name for name in SERVICES if name not in (*INACTIVE, *OTHERWISE)])
+def test_container_equals_the_one_that_compose_makes(both: Both, service: str) -> None:
+    names = names_of(both, service)
+    assert names
+    for name in names:
+        assert flat(both.by_scaffold[name]) == flat(both.by_compose[name])
+
+
+def test_service_gets_its_mac_address(both: Both) -> None:
+    (name,) = names_of(both, "mac-address")
+    (endpoint,) = both.by_scaffold[name]["NetworkSettings"]["Networks"].values()
+    assert endpoint["MacAddress"] == "02:42:ac:11:00:42"
+
+
+def test_service_exposes_every_port_of_a_range(both: Both) -> None:
+    (name,) = names_of(both, "expose")
+    exposed = both.by_scaffold[name]["Config"]["ExposedPorts"]
+    assert exposed == ["3000/tcp", "4000/tcp", "4001/tcp", "4002/tcp", "5000/udp"]
+
+
+def test_inline_secrets_and_configs_have_their_content(both: Both) -> None:
+    read = "stat -c '%a %u:%g' /etc/inline.conf; cat /etc/inline.conf /etc/variable.conf /from-file"
+    done = both.project.run("docker", "exec", f"{both.project.name}-configs-1", "sh", "-c", read)
+    assert done.out == f"440 1:2\nname = {both.project.name}configuredFIRST=1\n"
+    read = "stat -c '%a' /run/secrets/from-variable; cat /run/secrets/from-variable"
+    done = both.project.run("docker", "exec", f"{both.project.name}-secrets-1", "sh", "-c", read)
+    assert done.out == "400\nhidden"
+
+
+def test_networks_and_volumes_equal_those_that_compose_makes(both: Both) -> None:
+    assert both.by_scaffold.keys() == both.by_compose.keys()
+    for name, item in both.by_compose.items():
+        if "Config" not in item:
+            assert flat(both.by_scaffold[name]) == flat(item)
+
+
+def test_afterwards_there_is_nothing_to_do(both: Both) -> None:
+    assert both.project.scaffold("plan", "--exit-code").out.endswith("is up to date: nothing to do.\n")
+
+
+SMALL = """\
+services:
+  one: {image: "debian:trixie-slim", command: [sleep, infinity], init: true, volumes: [/anonymous]}
+  two: {image: "debian:trixie-slim", command: [sleep, infinity], init: true, profiles: [extra]}
+  three: {image: "debian:trixie-slim", command: [sleep, infinity], init: true, networks: [spare]}
+networks: {spare: }
+"""
+
+
+@pytest.fixture
+def small(project_name: str, tmp_path: Path) -> Project:
+    project = handwritten(tmp_path / project_name, SMALL)
+    project.env_file.write_text(f"COMPOSE_PROJECT_NAME={project_name}\n")
+    return project
+
+
+def test_profiles_orphans_and_anonymous_volumes(small: Project, engine: docker.DockerClient) -> None:
+    """One project, four changes: a first start is the slow part."""
+    small.scaffold("run", "--profile", "extra")
+    compose = small.folder / "compose.yaml"
+
+    # A service of a profile that is not active any more is left alone.
+    assert small.scaffold("run").out.count("two") == 0
+    assert engine.api.inspect_container(small.container("two"))["State"]["Running"]
+
+    # A removed service is an orphan, and its network goes with it.
+    compose.write_text("\n".join(line for line in SMALL.splitlines() if "spare" not in line) + "\n")
+    plan = small.scaffold("plan").out
+    assert f"remove container {small.container('three')}: its service is no longer in compose.yaml" in plan
+    assert f"remove network {small.name}_spare: no longer in compose.yaml" in plan
+    small.scaffold("run")
+    assert small.scaffold("plan", "--exit-code").code == 0
+    label = {"label": f"com.docker.compose.project={small.name}"}
+    assert [network["Name"] for network in engine.api.networks(filters=label)] == [f"{small.name}_default"]
+
+    # What is in a volume without a name outlives its container.
+    small.run("docker", "exec", small.container("one"), "sh", "-c", "echo kept > /anonymous/row")
+    compose.write_text(compose.read_text().replace("init: true, volumes", "init: true, tty: true, volumes"))
+    small.scaffold("run")
+    assert small.run("docker", "exec", small.container("one"), "cat", "/anonymous/row").out.strip() == "kept"
+    assert small.scaffold("plan", "--exit-code").code == 0
+
+    # Interrupted between the two containers, it still does.
+    small.run("docker", "stop", "--time", "0", small.container("one"))
+    small.run("docker", "rename", small.container("one"), f"{small.container('one')}-replaced")
+    small.scaffold("run")
+    assert small.run("docker", "exec", small.container("one"), "cat", "/anonymous/row").out.strip() == "kept"
+    assert small.scaffold("plan", "--exit-code").code == 0
+
+    # `down` says where it stays.
+    (mount,) = engine.api.inspect_container(small.container("one"))["Mounts"]
+    assert mount["Name"][:12] in small.scaffold("down", "--explain").out
+    engine.api.remove_container(small.container("one"), v=True, force=True)
+    engine.api.remove_volume(mount["Name"])
+
+
+REFUSED: Mapping[str, Any] = {
+    "credential_spec": {"config": "x"},
+    "external_links": ["other"],
+    "gpus": [{"count": 1}],
+    "links": ["db"],
+    "models": {"llm": None},
+    "post_start": [{"command": ["true"]}],
+    "pre_stop": [{"command": ["true"]}],
+    "provider": {"type": "cloud"},
+    "use_api_socket": True,
+    "volume_driver": "other",
+    "volumes_from": ["db"],
+}
+REFUSED_INSIDE: Mapping[str, Mapping[str, Any]] = {
+    "deploy.update_config": {"deploy": {"update_config": {"order": "start-first"}}},
+    "deploy.resources.reservations.devices": {
+        "deploy": {"resources": {"reservations": {"devices": [{"count": 1}]}}}
+    },
+    "blkio_config.device_read_bps": {"blkio_config": {"device_read_bps": [{"path": "/dev/sda", "rate": 1}]}},
+    "security_opt": {"security_opt": ["seccomp=profile.json"]},
+    "healthcheck.start_interval": {"healthcheck": {"test": "true", "start_interval": "1s"}},
+    "container_name": {"container_name": "one", "scale": 2},
+    "deploy.mode": {"deploy": {"mode": "global"}},
+}
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_key_that_cannot_be_honoured_is_refused_by_name(key: str) -> None:
+    service = {"image": "x", key: REFUSED[key]}
+    with pytest.raises(ProjectError, match=rf"^services\.app\.{key}: "):
+        wish.read({"name": "p", "services": {"app": service}}, "/project")
+
+
+@pytest.mark.parametrize("path", REFUSED_INSIDE)
+def test_part_of_a_key_that_cannot_be_honoured_is_refused_by_its_path(path: str) -> None:
+    service = {"image": "x", **REFUSED_INSIDE[path]}
+    with pytest.raises(ProjectError, match=rf"^services\.app\.{path}: "):
+        wish.read({"name": "p", "services": {"app": service}}, "/project")
+
+
+@pytest.mark.parametrize("definition", [{"external": True, "name": "theirs"}, {"driver": "vault"}])
+def test_secret_from_elsewhere_is_refused(definition: dict[str, Any]) -> None:
+    document = {
+        "name": "p",
+        "services": {"app": {"image": "x", "secrets": [{"source": "token"}]}},
+        "secrets": {"token": definition},
+    }
+    with pytest.raises(ProjectError, match=r"^secrets\.token\.\w+: "):
+        wish.read(document, "/project")
+
+
+def test_secret_from_a_variable_that_is_not_set_is_refused() -> None:
+    document = {
+        "name": "p",
+        "services": {"app": {"image": "x", "secrets": [{"source": "token"}]}},
+        "secrets": {"token": {"environment": "TOKEN"}},
+    }
+    with pytest.raises(ProjectError, match=r"^secrets\.token: variable TOKEN is not set"):
+        wish.read(document, "/project")
