@@ -42,6 +42,27 @@ http.server.ThreadingHTTPServer((os.environ.get("HOST", "0.0.0.0"), 8000), Handl
 """
 """An app that answers its version to every GET; the smallest thing that a plan has to build and prove."""
 
+APP = """\
+services:
+  app:
+    image: python:3.13-slim
+    init: true
+    command: ["python", "-c", {code}]
+    ports: ["127.0.0.1:${{APP_PORT:?}}:8000"]
+    labels: {{dev.scaffold.ready: /}}
+    volumes: ["./gate:/gate:ro"]
+    mem_limit: 64m
+    stop_grace_period: 20s
+    restart: "{restart}"
+"""
+SERVES = f"VERSION = 1\n{SERVER}"
+GATED = f"""\
+import os, time
+print("at the gate", flush=True)
+while not os.path.exists("/gate/open"): time.sleep(0.02)
+{SERVES}"""
+"""It listens once somebody opens the gate."""
+
 
 @dataclass(frozen=True)
 class Done:
@@ -176,6 +197,14 @@ def handwritten(
     for path, text in (files or {}).items():
         (folder / path).write_text(text)
     return Project(folder)
+
+
+def app_of(folder: Path, code: str, restart: str = "no") -> Project:
+    """Return a project whose app is this Python code."""
+    compose = APP.format(code=json.dumps(code.replace("$", "$$")), restart=restart)
+    project = handwritten(folder, compose, "APP_PORT=8600\n")
+    (folder / "gate").mkdir()
+    return project
 
 
 def until(claim: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:

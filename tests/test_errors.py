@@ -1,7 +1,6 @@
 """Bad input and bad luck: one clear error with the way on, the right exit code, and nothing lost."""
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -20,40 +19,23 @@ import pytest
 
 from scaffold.engine import plugins
 from tests.conftest import take_inventory
-from tests.projects import SCAFFOLD, SERVER, Done, Project, command_lines, get, handwritten, interrupt, until
+from tests.projects import (
+    GATED,
+    SCAFFOLD,
+    SERVES,
+    Done,
+    Project,
+    app_of,
+    command_lines,
+    get,
+    handwritten,
+    interrupt,
+    until,
+)
 
 pytestmark = pytest.mark.engine
 
 SOCKET = Path("/var/run/docker.sock")
-
-APP = """\
-services:
-  app:
-    image: python:3.13-slim
-    init: true
-    command: ["python", "-c", {code}]
-    ports: ["127.0.0.1:${{APP_PORT:?}}:8000"]
-    labels: {{dev.scaffold.ready: /}}
-    volumes: ["./gate:/gate:ro"]
-    mem_limit: 64m
-    stop_grace_period: 20s
-    restart: "{restart}"
-"""
-SERVES = f"VERSION = 1\n{SERVER}"
-GATED = f"""\
-import os, time
-print("at the gate", flush=True)
-while not os.path.exists("/gate/open"): time.sleep(0.02)
-{SERVES}"""
-"""It listens once somebody opens the gate."""
-
-
-def app_of(folder: Path, code: str, restart: str = "no") -> Project:
-    """Return a project whose app is this Python code."""
-    compose = APP.format(code=json.dumps(code.replace("$", "$$")), restart=restart)
-    project = handwritten(folder, compose, "APP_PORT=8600\n")
-    (folder / "gate").mkdir()
-    return project
 
 
 def explained(done: Done, *named: str) -> str:
