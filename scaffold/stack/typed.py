@@ -10,9 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from scaffold.stack import names
-from scaffold.stack.desired import Desired, container_name
+from scaffold.stack.desired import Desired, Network, Volume
 from scaffold.stack.explain import Command
-from scaffold.stack.observed import Observed
 
 
 def line(why: str, *words: str) -> Command:
@@ -25,11 +24,16 @@ def ours(desired: Desired) -> tuple[str, str]:
     return "--filter", f"label={names.PROJECT}={desired.project}"
 
 
-def containers_of(desired: Desired, observed: Observed, service: str) -> tuple[str, ...]:
-    """Return the names of a service's containers; those that it will get, where there are none."""
-    found = tuple(item.name for item in observed.of_service(service))
-    wanted = desired.service(service)
-    return found or tuple(container_name(desired, wanted, n) for n in range(1, wanted.replicas + 1))
+def _volumes(desired: Desired) -> tuple[Volume, ...]:
+    """Return the volumes that there are once the project runs."""
+    used = {name for service in desired.services for name in service.volumes}
+    return tuple(volume for volume in desired.volumes if volume.name in used)
+
+
+def _networks(desired: Desired) -> tuple[Network, ...]:
+    """Return the networks that there are once the project runs: `default` only where a service is on it."""
+    used = {name for service in desired.services for name in service.networks}
+    return tuple(network for network in desired.networks if network.name in used)
 
 
 def status(desired: Desired) -> tuple[Command, ...]:
@@ -64,7 +68,7 @@ def volumes(desired: Desired) -> tuple[Command, ...]:
         line("how large they are, and how many containers use them", "system", "df", "--verbose"),
         *(
             line(f"who is attached to {volume.key}", "ps", "--all", "--filter", f"volume={volume.name}")
-            for volume in desired.volumes
+            for volume in _volumes(desired)
         ),
     )
 
@@ -79,7 +83,7 @@ def networks(desired: Desired) -> tuple[Command, ...]:
                 "inspect",
                 network.name,
             )
-            for network in desired.networks
+            for network in _networks(desired)
         ),
     )
 
@@ -93,7 +97,7 @@ def events(desired: Desired, since: datetime | None) -> tuple[Command, ...]:
     """Filters of one kind add up, but no filter for the project fits networks and volumes."""
     flags = ("--since", since.isoformat(timespec="seconds")) if since else ()
     lines = [line("what happens to containers and images", "events", *flags, *ours(desired))]
-    for kind, resources in (("network", desired.networks), ("volume", desired.volumes)):
+    for kind, resources in (("network", _networks(desired)), ("volume", _volumes(desired))):
         chosen = [word for item in resources for word in ("--filter", f"{kind}={item.name}")]
         if chosen:
             what = ("events", *flags, "--filter", f"type={kind}", *chosen)

@@ -1,0 +1,170 @@
+"""All projects on one engine: what `list` says, and that `clean` removes what is gone and nothing else."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pexpect
+import pytest
+
+from tests.conftest import Inventory, named, take_inventory
+from tests.projects import SCAFFOLD, Project, handwritten, surroundings
+
+pytestmark = pytest.mark.engine
+
+COMPOSE = """\
+services:
+  app:
+    build: .
+    init: true
+    volumes: ["data:/data"]
+networks:
+  default:
+volumes:
+  data:
+"""
+FILES = {
+    "Dockerfile": 'FROM debian:trixie-slim\nCMD ["sleep", "infinity"]\n',
+    ".dockerignore": "*\n",
+}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine with a project that lives, one whose folder is gone, and one of plain Compose."""
+
+    client: docker.DockerClient
+    living: Project
+    gone: str
+    folder: Path
+    """Where the gone one was."""
+    foreign: str
+
+    def holds(self, name: str) -> Inventory:
+        return take_inventory(self.client).only(lambda other: name in other)
+
+
+@pytest.fixture
+def world(engine: docker.DockerClient, tmp_path: Path) -> Iterator[Engine]:
+    with named(engine) as name:
+        living = handwritten(tmp_path / f"{name}-living", COMPOSE, files=FILES)
+        gone = handwritten(tmp_path / f"{name}-gone", COMPOSE, files=FILES)
+        for project in (living, gone):
+            project.scaffold("run", "--quiet")
+        gone_name = gone.name
+        engine.containers.create(
+            "debian:trixie-slim",
+            name=f"{name}-foreign",
+            labels={
+                "com.docker.compose.project": f"{name}-foreign",
+                "com.docker.compose.project.working_dir": str(tmp_path / "never"),
+            },
+        )
+        shutil.rmtree(gone.folder)
+        yield Engine(engine, living, gone_name, gone.folder, f"{name}-foreign")
+
+
+def anywhere(tmp_path: Path) -> Project:
+    """Return a folder without a project: these commands need none."""
+    return Project(tmp_path)
+
+
+def listed(place: Project, *arguments: str) -> dict[str, Any]:
+    return {item["name"]: item for item in place.scaffold("list", "--json", *arguments).json["projects"]}
+
+
+def test_list_says_where_projects_are_and_clean_removes_only_what_is_gone(
+    world: Engine, tmp_path: Path
+) -> None:
+    place = anywhere(tmp_path)
+    volume = f"{world.gone}_data"
+
+    found = listed(place)
+    assert not found[world.living.name]["gone"]
+    assert found[world.living.name]["path"] == str(world.living.folder)
+    assert found[world.living.name]["state"] == "running"
+    assert found[world.gone]["gone"]
+    assert found[world.gone]["volumes"] == [{"name": volume, "size": 0}]
+    assert world.foreign not in found
+    assert not listed(place, "--all")[world.foreign]["ours"]
+    assert "the folder is gone" in place.scaffold("list").out
+
+    there = world.holds("")
+    assert "--yes" in place.scaffold("clean", world.gone, code=2).err
+    assert f"docker rm {world.gone}-app-1" in place.scaffold("clean", world.gone, "--explain").out
+    for refused in (
+        (world.living.name, "--yes"),
+        (world.foreign, "--yes"),
+        (world.gone, "--yes", "--delete-data", f"{world.living.name}_data"),
+        (world.gone, "--yes", "--delete-data", world.gone),
+    ):
+        place.scaffold("clean", *refused, code=2)
+    assert world.holds(world.gone) == there.only(lambda name: world.gone in name)
+
+    cleaned = place.scaffold("clean", world.gone, "--yes", "--json").json
+    assert cleaned["projects"] == [world.gone]
+    assert {(item["kind"], item["name"]) for item in cleaned["removed"]} == {
+        ("container", f"{world.gone}-app-1"),
+        ("network", f"{world.gone}_default"),
+        ("image", f"{world.gone}-app:latest"),
+    }
+    assert [item["name"] for item in cleaned["kept"]] == [volume]
+    assert world.holds(world.gone) == Inventory(frozenset(), frozenset(), frozenset({volume}), frozenset())
+    assert listed(place)[world.gone]["state"] == "absent"
+
+    place.scaffold("clean", world.gone, "--yes", "--delete-data", volume)
+    assert world.holds(world.gone) == Inventory(frozenset(), frozenset(), frozenset(), frozenset())
+    for name in (world.living.name, world.foreign):
+        assert world.holds(name) == there.only(lambda other, name=name: name in other)  # type: ignore[misc]
+    assert "is up to date" in world.living.scaffold("plan").out
+
+
+def test_data_goes_when_its_name_is_typed(world: Engine, tmp_path: Path) -> None:
+    volume = f"{world.gone}_data"
+
+    def talk(*answers: tuple[str, str]) -> str:
+        child: pexpect.spawn[str] = pexpect.spawn(
+            SCAFFOLD,
+            ["clean", world.gone],
+            cwd=str(tmp_path),
+            env=surroundings({"TERM": "xterm", "NO_COLOR": "1"}),
+            encoding="utf-8",
+            timeout=60,
+            dimensions=(40, 200),
+        )
+        for question, answer in answers:
+            child.expect_exact(question)
+            child.send(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        return f"{child.before}{child.exitstatus}"
+
+    assert "Nothing was removed" in talk(("Remove all this?", "n"))
+    assert world.holds(world.gone).containers
+    assert "it stays" in talk(("Remove all this?", "y"), ("Type its name", "yes\r"))
+    assert world.holds(world.gone).volumes == {volume}
+    assert talk(("Type its name", f"{volume}\r")).endswith("0")
+    assert world.holds(world.gone).volumes == frozenset()
+
+
+def test_moved_project_is_recognised_from_inside(world: Engine, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    name = world.living.name
+    world.living.folder.rename(moved)
+    assert listed(anywhere(tmp_path))[name]["gone"]
+    inside = Project(moved)
+    assert listed(inside)[name]["path"] == str(moved)
+    inside.scaffold("clean", name, "--yes", code=2)
+
+
+def test_gone_projects_and_their_data_are_completed(world: Engine, tmp_path: Path) -> None:
+    def complete(words: str, last: int) -> list[str]:
+        asked = {"_SCAFFOLD_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(last)}
+        return Project(tmp_path, asked).scaffold().out.split()
+
+    assert world.gone in complete("scaffold clean ", 2)
+    assert world.living.name not in complete("scaffold clean ", 2)
+    assert f"{world.gone}_data" in complete("scaffold clean --delete-data ", 3)
