@@ -166,7 +166,7 @@ def is_free(port: int, address: str = "127.0.0.1") -> bool:
 
 
 def obstacle(port: int, address: str = "", protocol: str = "tcp") -> int:
-    """Return the error number with which the system refuses to let a server listen there; 0 when it does not."""
+    """Return the error number with which the system keeps a server from listening there, else 0."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
     try:

@@ -220,8 +220,8 @@ def _wait_for_http(
             return f"GET {service.ready_path} → {last}"
         if ended.is_set() or time.monotonic() > deadline:
             answer = f"answers {last}" if isinstance(last, int) else f"does not answer ({last})"
+            url = f"http://{address[0]}:{address[1]}{service.ready_path}"
             raise Unanswered(
-                f"{service.name} is not ready: http://{address[0]}:{address[1]}{service.ready_path} {answer}.",
-                last if isinstance(last, int) else None,
+                f"{service.name} is not ready: {url} {answer}.", last if isinstance(last, int) else None
             )
         ended.wait(POLL)

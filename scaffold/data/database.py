@@ -242,14 +242,15 @@ def set_password(database: Database) -> Command | OneOff:
     return mongo.set_password(database, database.user, database.password)
 
 
-def explain(database: Database, log: Sequence[str]) -> DataRefused | None:
+def explain(database: Database, log: Sequence[str], limits: Sequence[str] = ()) -> DataRefused | None:
     """Return why the server does not start on its volume, read from its log; None when that does not say.
 
-    Pass a few hundred lines: MongoDB prints some forty more after the one that counts.
+    Pass a few hundred lines: MongoDB prints some forty more after the one that counts. `limits` are the sizes
+    that compose.yaml gives its volumes, such as `size=64m of volume db-data`.
     """
     from scaffold.data import verdict
 
-    return verdict.explain(database, log)
+    return verdict.explain(database, log, limits)
 
 
 def _split(image: str) -> tuple[str, str]:

@@ -7,20 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from scaffold.data.database import Database, mount_path
 from scaffold.errors import DataRefused
-
-
-@dataclass(frozen=True)
-class Cause:
-    """What a line of the log means; `{service}` and `{title}` are filled in."""
-
-    pattern: str
-    message: str
-    hint: str
-
+from scaffold.stack.verdict import Cause
 
 _PERMISSION = Cause(
     r"has wrong ownership|has invalid permissions|read-only directory"
@@ -128,7 +118,7 @@ _MONGO = (
 )
 
 
-def explain(database: Database, log: Sequence[str]) -> DataRefused | None:
+def explain(database: Database, log: Sequence[str], limits: Sequence[str] = ()) -> DataRefused | None:
     """Return the cause with the line that shows it, None when the log holds none that we know."""
     text = "\n".join(log)
     version = _postgres_version if database.kind == "postgres" else _mongo_version
@@ -139,9 +129,13 @@ def explain(database: Database, log: Sequence[str]) -> DataRefused | None:
         found = re.search(cause.pattern, text)
         if found:
             words = {"service": database.service, "title": database.title, "path": mount_path(database)}
-            return DataRefused(
-                cause.message.format(**words), cause.hint.format(**words), evidence=_lines(text, found)
-            )
+            hint = cause.hint.format(**words)
+            if cause is _DISK_FULL and limits:
+                hint = (
+                    f"compose.yaml limits it: {', '.join(limits)}. Raise that; a volume keeps its old size "
+                    "until it is made anew."
+                )
+            return DataRefused(cause.message.format(**words), hint, evidence=_lines(text, found))
     return None
 
 

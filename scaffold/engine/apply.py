@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from scaffold.engine import refusals
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import TIMEOUT, Refused
 from scaffold.errors import EngineError, Interrupted, ScaffoldError
@@ -291,18 +292,17 @@ def _pull(step: PullImage, index: int, work: Work) -> None:
     """Pull with progress; the engine reports errors inside the stream."""
     from docker.errors import APIError, NotFound
 
-    hint = "Check the name, your network, and `docker login` for a private registry."
     try:
         # A reference with a tag and a digest must go in whole; the SDK splits at the last colon itself.
         stream = work.engine.api.pull(step.reference, stream=True, decode=True, platform=step.platform)
         for event in _until_cancelled(stream, work.cancellation):
             if "error" in event:
-                raise EngineError(f"Image {step.reference} cannot be pulled: {event['error']}.", hint)
+                raise _unpulled(step.reference, str(event["error"]), work.variables)
             status = event.get("status", "")
             if status and "progressDetail" not in event:
                 work.report(Output(index, step, status))
     except (NotFound, APIError) as error:
-        raise EngineError(f"Image {step.reference} cannot be pulled: {error.explanation}.", hint) from error
+        raise _unpulled(step.reference, str(error.explanation), work.variables) from error
 
 
 def _until_cancelled(
@@ -329,3 +329,8 @@ def _until_cancelled(
             if isinstance(event, BaseException):
                 raise event
             yield event
+
+
+def _unpulled(reference: str, said: str, variables: Mapping[str, str]) -> EngineError:
+    found = refusals.unpulled(reference, said, variables.get("REGISTRY", ""))
+    return EngineError(f"Image {reference} cannot be pulled: {found.message}.", found.hint)

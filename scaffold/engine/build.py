@@ -37,6 +37,7 @@ from scaffold.errors import (
 from scaffold.stack import names
 from scaffold.stack.desired import Build, BuildSecret
 from scaffold.stack.difference import mask_urls, masked
+from scaffold.stack.verdict import Cause, Verdict, first, headline
 
 OLDEST_BUILDX = (0, 13)
 """The first one with --progress=rawjson."""
@@ -203,7 +204,7 @@ class _Secrets:
                     )
                 values.add(environment[secret.environment])
             elif secret.file is not None:
-                values |= _secret_lines(secret.id, Path(secret.file))
+                values |= _secret_lines(secret.id, Path(secret.file), environment)
         # Shorter ones are in every other line by chance; hiding them tells more than it hides.
         return _Secrets(hidden, tuple(sorted((v for v in values if len(v) > 3), key=len, reverse=True)))
 
@@ -213,7 +214,7 @@ class _Secrets:
         return mask_urls(text)
 
 
-def _secret_lines(name: str, path: Path) -> set[str]:
+def _secret_lines(name: str, path: Path, environment: Mapping[str, str]) -> set[str]:
     """Return the lines of a secret file that is small enough to be a secret; a CA bundle is not."""
     try:
         if not path.is_file() or path.stat().st_size > 16_384:
@@ -221,7 +222,13 @@ def _secret_lines(name: str, path: Path) -> set[str]:
             return set()
         return {line.strip() for line in path.read_text(errors="replace").splitlines()}
     except FileNotFoundError:
-        raise ProjectError(f"The file of the build secret {name} does not exist: {path}.") from None
+        named = [key for key, value in sorted(environment.items()) if value == str(path)]
+        raise ProjectError(
+            f"The file of the build secret {name} does not exist: {path}.",
+            f"Correct {named[0]} in .env (or where else it is set), or remove it."
+            if named
+            else "Create it, or correct its path in compose.yaml.",
+        ) from None
     except OSError as error:
         raise ProjectError(f"Cannot read the build secret {name}, {path}: {error.strerror}.") from error
 
@@ -347,6 +354,7 @@ _METADATA = "[internal] load metadata for "
 _EXIT_CODE = re.compile(r"exit code: (\d+)")
 _SYNTAX = re.compile(r"dockerfile parse error on line (\d+): (.*)")
 _NO_STAGE = re.compile(r'target stage "?([^"\s]+)"? could not be found')
+_BLANK = re.compile(r"base name \((\$\{?(\w+)\}?)\) should not be blank")
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 _UNTRUSTED = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|x509: |self[- ]signed certificate|"
@@ -356,7 +364,8 @@ _UNTRUSTED = re.compile(
 _UNREACHABLE = re.compile(
     r"no such host|connection refused|i/o timeout|network is unreachable|TLS handshake timeout|"
     r"no route to host|deadline exceeded|server misbehaving|connection reset|"
-    r"Temporary failure in name resolution|Could not resolve host|EAI_AGAIN|ENOTFOUND",
+    r"Temporary failure in name resolution|Name or service not known|Could not resolve host|EAI_AGAIN|"
+    r"ENOTFOUND",
     re.IGNORECASE,
 )
 _ENGINE_GONE = re.compile(
@@ -390,9 +399,18 @@ def _failure(image: str, build: Build, log: _Log, code: int) -> ScaffoldError:
     if missing:
         return _not_in_context(image, build, step, missing[0], frame)
     cause = f"exit code {exit_code[1]}" if exit_code else _shortened(vertex.error, 200)
+    said = f"{image}: build failed at step `{step}` ({cause})"
+    why = first(_STEPS, output if exit_code else vertex.error)
+    if exit_code and int(exit_code[1]) == _MEMORY:
+        why = Verdict(
+            "it was killed, mostly for want of memory", "Give the engine more memory, or build less at once."
+        )
+    if why is None:
+        line = headline(vertex.tail) if exit_code else ""
+        why = Verdict(line, "Correct the step, or see all that it prints with `scaffold run --verbose`.")
     return BuildFailed(
-        f"{image}: build failed at step `{step}` ({cause}).",
-        _step_hint(output, int(exit_code[1]) if exit_code else None),
+        f"{said}: {why.message}." if why.message else f"{said}.",
+        why.hint,
         evidence=tuple(vertex.tail) or frame,
     )
 
@@ -417,12 +435,27 @@ def _without_step(image: str, build: Build, error: str, frame: tuple[str, ...]) 
             f"{image}: {where}, line {syntax[1]}: {syntax[2]}.", f"Correct {where}.", evidence=frame
         )
     if stage := _NO_STAGE.search(error):
+        known = ", ".join(_stages(build)) or "none with a name"
         return BuildFailed(
-            f'{image}: {where} has no stage "{stage[1]}".',
-            f"Add it, or correct `target:`. Stages: see {where}.",
+            f'{image}: {where} has no stage "{stage[1]}".', f"Correct `target:`, or add it. Stages: {known}."
+        )
+    if blank := _BLANK.search(error):
+        return BuildFailed(
+            f"{image}: {where} begins with an image that has no name: {blank[1]} is empty.",
+            f"Give {blank[2]} a value: `ARG {blank[2]}=…` before FROM, or `args:` under `build:`.",
+            evidence=frame,
         )
     hint = _NO_SPACE_HINT if _NO_SPACE.search(error) else None
     return BuildFailed(f"{image}: build failed: {error}", hint, evidence=frame)
+
+
+def _stages(build: Build) -> tuple[str, ...]:
+    """Return the names of the Dockerfile's stages."""
+    try:
+        text = build.inline or Path(context.dockerfile_path(build)).read_text(errors="replace")
+    except OSError:
+        return ()
+    return tuple(re.findall(r"(?im)^FROM\s.*\sAS\s+(\S+)\s*$", text))
 
 
 def _no_base(image: str, vertex: _Vertex, frame: tuple[str, ...]) -> BuildFailed:
@@ -475,19 +508,51 @@ _NO_SPACE_HINT = (
     "Free disk space: `docker system df` shows what takes it, `docker builder prune` frees build cache."
 )
 
-
-def _step_hint(output: str, exit_code: int | None) -> str | None:
-    if _NO_SPACE.search(output):
-        return _NO_SPACE_HINT
-    if _UNTRUSTED.search(output):
-        return (
-            "Name your proxy's certificate bundle in .env, e.g. CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt."
-        )
-    if exit_code == _MEMORY:
-        return "The step was killed, mostly for want of memory: give the engine more, or build less at once."
-    if exit_code is not None and _UNREACHABLE.search(output):
-        return "The step could not reach the network: check it, and HTTPS_PROXY for builds behind a proxy."
-    return None
+# What the programs of a step print before it fails; the more special ones come first.
+_STEPS = (
+    Cause(f"(?i){_NO_SPACE.pattern}", "the disk is full", _NO_SPACE_HINT),
+    Cause(
+        f"(?i){_UNTRUSTED.pattern}",
+        "a certificate is not trusted inside the build ({found})",
+        "Name your proxy's certificate bundle in .env, e.g. CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt.",
+    ),
+    Cause(
+        f"(?i){_UNREACHABLE.pattern}",
+        "the step could not reach the network, or not resolve a name ({found})",
+        "Check the network and its DNS, and HTTPS_PROXY behind a proxy; `scaffold doctor` looks closer.",
+    ),
+    Cause(
+        r"No matching distribution found for (?P<name>[\w.\[\]-]+)",
+        "there is no package {name} in the version asked for",
+        "Check the spelling and the version of {name}.",
+    ),
+    Cause(
+        r"(?s)DO NOT MATCH THE HASHES.*?\n\s*(?P<name>[\w.-]+)",
+        "the lock file has other hashes than the package index ({name})",
+        "Lock anew, and look at what changed.",
+    ),
+    Cause(
+        r"npm (?:ERR!|error) 404\s+'?(?P<name>[^\s']+)'? is not in",
+        "the npm registry has no {name}",
+        "Check the spelling and the version of {name} in package.json.",
+    ),
+    Cause(
+        r"package\.json and package-lock\.json[^\n]* (?:are not )?in sync",
+        "package-lock.json does not fit package.json",
+        "Run `npm install`, and commit package-lock.json.",
+    ),
+    Cause(
+        r"E: Unable to locate package (?P<name>\S+)"
+        r"|E: Package '(?P<other>[^']+)' has no installation candidate",
+        "Debian has no package {name}{other}",
+        "Check the spelling of the name; `apt-get update` has to stand in the same RUN step.",
+    ),
+    Cause(
+        r"(?:ba|da)?sh: (?:line )?(?:\d+: )?(?P<name>[^\s:]+): (?:command )?not found",
+        "{name}: not found",
+        "The image has no {name}: install it in an earlier step, or correct the name.",
+    ),
+)
 
 
 def _frame(lines: Iterable[str]) -> tuple[str, ...]:

@@ -7,11 +7,14 @@ import errno
 import http.client
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from scaffold.engine import refusals
 from scaffold.engine.wire import TIMEOUT, Refused, SdkWire, SocketWire, Stream, Wire, local_socket, with_query
 from scaffold.errors import EngineError, EngineUnavailable, PortTaken, ScaffoldError
 
@@ -152,17 +155,56 @@ def _unavailable(error: BaseException) -> EngineUnavailable:
     if number in (errno.EACCES, errno.EPERM):
         return EngineUnavailable(
             f"No permission to use the Docker engine at {where}.",
-            "Add yourself to its group: `sudo usermod -aG docker $USER`, then log in again.",
+            f"Add yourself to its group: `sudo usermod -aG {_group()} $USER`, then log in again.",
         )
     if number == errno.ENOENT and not shutil.which("docker"):
         return EngineUnavailable(
             "Docker is not installed: there is no docker command and no engine.",
-            "Install it: https://docs.docker.com/engine/install/ (or run `scaffold doctor`).",
+            "Install it with `scaffold doctor --fix`, or see https://docs.docker.com/engine/install/.",
         )
     return EngineUnavailable(
-        f"The Docker engine does not answer at {where}.",
-        "Start Docker Desktop, or `sudo systemctl start docker`, and check with `docker version`.",
+        f"The Docker engine does not answer at {where}.", f"{_way_to_start()} `scaffold doctor` looks closer."
     )
+
+
+def start_command() -> str | None:
+    """Return what starts the engine of this machine, None where only a person can."""
+    if sys.platform == "darwin":
+        return "open -a Docker"
+    if Path("/run/systemd/system").is_dir():
+        return "sudo systemctl start docker"
+    return "sudo service docker start" if Path("/etc/init.d/docker").exists() else None
+
+
+def _way_to_start() -> str:
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        if os.environ.get(name):
+            return f"{name} says so: start that engine, or use this machine's own with `unset {name}`."
+    command = start_command()
+    return f"Start it with `{command}`." if command else "Start Docker Desktop, or `dockerd` as root."
+
+
+def socket_path() -> Path | None:
+    """Return the engine's socket, None when it is reached in another way."""
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    return Path(host.removeprefix("unix://")) if host.startswith("unix://") else None
+
+
+def _group() -> str:
+    """Return the group that may use the engine's socket."""
+    import grp
+
+    path = socket_path()
+    try:
+        number = path.stat().st_gid if path else 0
+    except OSError:
+        return "docker"
+    if number == 0:
+        return "docker"  # root's own group is one that nobody should join
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def _errno(error: BaseException | None) -> int | None:
@@ -228,9 +270,8 @@ def _refused(what: str, error: object) -> EngineError:
     # The engine answers 500 to these; there is no code to tell them apart.
     if "port is already allocated" in text or "address already in use" in text:
         return PortTaken(f"{what}: {_last_clause(text)}.", "Change the port in .env, or stop what holds it.")
-    if "no space left on device" in text:
-        return EngineError(f"{what}: the disk of the Docker engine is full.", "See `docker system df`.")
-    return EngineError(f"{what}: {text}.".replace("..", "."))
+    verdict = refusals.explained(text)
+    return EngineError(f"{what}: {verdict.message}.", verdict.hint or None)
 
 
 def _last_clause(text: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
-from scaffold.checkout import is_free
+from scaffold.checkout import obstacle
 from scaffold.engine.client import Engine, engine_errors
-from scaffold.errors import PortTaken
+from scaffold.errors import EngineError, PortTaken, ProjectError
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Port, Service, container_name
 from scaffold.stack.plan import Plan
@@ -28,19 +29,49 @@ def check(engine: Engine, desired: Desired, plan: Plan) -> None:
         for service in desired.services
         if service.name in starting
         for port in service.ports
-        if port.published.isdigit() and port.protocol == "tcp"
+        if port.published.isdigit() and port.published != "0" and port.protocol in ("tcp", "udp")
     ]
-    taken = [(service, port) for service, port in wanted if not is_free(int(port.published), port.host_ip)]
-    if not taken or not engine.is_local:
+    _check_each_once(desired)
+    if not engine.is_local:
+        return
+    refused = [
+        (service, port, number)
+        for service, port in wanted
+        # A low port that only root may try: the engine may have it.
+        if (number := obstacle(int(port.published), port.host_ip, port.protocol)) not in (0, errno.EACCES)
+    ]
+    if not refused:
         return
     leaving = {
         item.step.name for item in plan.steps if isinstance(item.step, StopContainer | RemoveContainer)
     }
     publishers = _publishers(engine)
-    for service, port in taken:
-        holder = publishers.get(int(port.published))
+    for service, port, number in refused:
+        holder = publishers.get((int(port.published), port.protocol))
         if holder is None or holder.container not in leaving:
-            raise _taken(service, port, holder)
+            raise _refused(service, port, holder, number)
+
+
+def _check_each_once(desired: Desired) -> None:
+    """Raise ProjectError when two services publish the same port at the same address."""
+    seen: list[tuple[Service, Port]] = []
+    for service in desired.services:
+        for port in service.ports:
+            if not port.published.isdigit() or port.published == "0":
+                continue
+            for other, theirs in seen:
+                if other is not service and _meet(port, theirs):
+                    raise ProjectError(
+                        f"Services {other.name} and {service.name} publish the same port, {port.published}.",
+                        "Give one of them another port in `ports:` of compose.yaml, or in .env.",
+                    )
+            seen.append((service, port))
+
+
+def _meet(one: Port, other: Port) -> bool:
+    everywhere = {"", "0.0.0.0", "::"}
+    same_place = one.host_ip == other.host_ip or bool(everywhere & {one.host_ip, other.host_ip})
+    return (one.published, one.protocol) == (other.published, other.protocol) and same_place
 
 
 def _starting(desired: Desired, plan: Plan) -> set[str]:
@@ -53,7 +84,7 @@ def _starting(desired: Desired, plan: Plan) -> set[str]:
     }
 
 
-def _publishers(engine: Engine) -> dict[int, _Publisher]:
+def _publishers(engine: Engine) -> dict[tuple[int, str], _Publisher]:
     found = {}
     with engine_errors("reading the ports in use"):
         for item in engine.get("/containers/json"):
@@ -62,13 +93,23 @@ def _publishers(engine: Engine) -> dict[int, _Publisher]:
             publisher = _Publisher(item["Names"][0].lstrip("/"), labels.get(names.PROJECT, ""), path)
             for port in item.get("Ports") or ():
                 if port.get("PublicPort"):
-                    found[port["PublicPort"]] = publisher
+                    found[port["PublicPort"], port.get("Type", "tcp")] = publisher
     return found
+
+
+def _refused(service: Service, port: Port, holder: _Publisher | None, error: int) -> EngineError:
+    if error == errno.EADDRNOTAVAIL:
+        return EngineError(
+            f'"{service.name}" publishes a port on {port.host_ip}, which is no address of this machine.',
+            "Use `127.0.0.1` (this machine only) or `0.0.0.0` (every address) in `ports:` of compose.yaml.",
+        )
+    return _taken(service, port, holder)
 
 
 def _taken(service: Service, port: Port, holder: _Publisher | None) -> PortTaken:
     number = int(port.published)
-    needed = f'Port {number}, which "{service.name}" needs, is taken by'
+    kind = "UDP port" if port.protocol == "udp" else "Port"
+    needed = f'{kind} {number}, which "{service.name}" needs, is taken by'
     way_on = f"or put another port into .env; inside the container it stays {port.target}"
     if holder and holder.path:
         return PortTaken(
@@ -80,26 +121,29 @@ def _taken(service: Service, port: Port, holder: _Publisher | None) -> PortTaken
             f"{needed} container {holder.container}.",
             f"Stop it with `docker stop {holder.container}`, {way_on}.",
         )
-    process = listener(number)
+    process = listener(number, port.protocol)
     if process:
         name, pid = process
         return PortTaken(f"{needed} {name} (pid {pid}).", f"Stop it with `kill {pid}`, {way_on}.")
+    flags = "-lunp" if port.protocol == "udp" else "-ltnp"
     return PortTaken(
-        f"{needed} another process.", f"Find it with `sudo ss -ltnp 'sport = :{number}'`, {way_on}."
+        f"{needed} another process.", f"Find it with `sudo ss {flags} 'sport = :{number}'`, {way_on}."
     )
 
 
-def listener(port: int) -> tuple[str, int] | None:
+def listener(port: int, protocol: str = "tcp") -> tuple[str, int] | None:
     """Return name and pid of the process that listens on a port, None when this user may not know."""
     import psutil
 
+    # UDP knows no listening: a socket that has the port has it.
+    state = psutil.CONN_NONE if protocol == "udp" else psutil.CONN_LISTEN
     try:
-        connections = psutil.net_connections("tcp")
+        connections = psutil.net_connections("udp" if protocol == "udp" else "tcp")
     except (psutil.AccessDenied, OSError):  # macOS shows other people's connections to root only
         return None
     for connection in connections:
         here = connection.laddr[1] if connection.laddr else None
-        if connection.status == psutil.CONN_LISTEN and here == port and connection.pid:
+        if connection.status == state and here == port and connection.pid:
             try:
                 return psutil.Process(connection.pid).name(), connection.pid
             except psutil.Error:

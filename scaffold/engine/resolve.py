@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from scaffold.checkout import Checkout
 from scaffold.engine import plugins
-from scaffold.errors import ProjectError
+from scaffold.errors import EngineUnavailable, ProjectError, ScaffoldError
 
 if TYPE_CHECKING:
     from scaffold.stack.desired import Desired
@@ -57,9 +57,7 @@ class Resolving:
 
         output, complaints = self._process.communicate()
         if self._process.returncode != 0:
-            raise ProjectError(
-                f"compose.yaml cannot be used: {_cause(complaints)}.", _hint(complaints, self._checkout)
-            )
+            raise _unusable(complaints, self._checkout)
         document = _plain(json.loads(output))
         if not isinstance(document, Mapping):
             raise ProjectError("compose.yaml cannot be used: it describes nothing.")
@@ -83,13 +81,38 @@ def _plain(value: object) -> object:
     return value
 
 
-def _cause(complaints: str) -> str:
-    lines = [line for line in complaints.splitlines() if line.strip() and "level=warning" not in line]
-    return (lines[-1] if lines else "docker compose config failed").strip().rstrip(".")
+def _unusable(complaints: str, checkout: Checkout) -> ScaffoldError:
+    from scaffold.stack import complaints as known
+    from scaffold.stack.request import KEYS
+
+    context = re.search(r'context "([^"]+)": context not found', complaints)
+    if context:
+        there = "unset DOCKER_CONTEXT" if os.environ.get("DOCKER_CONTEXT") else "docker context use default"
+        return EngineUnavailable(
+            f"There is no docker context {context[1]}.",
+            f"Use the machine's own engine with `{there}`; `docker context ls` lists the others.",
+        )
+    place = _no_yaml(checkout) if re.search(r"\byaml: |mapping values|cannot unmarshal", complaints) else None
+    if place:
+        return ProjectError(
+            f"compose.yaml cannot be used: {place}.",
+            f"Correct {place.partition(':')[0]}: look at its indentation.",
+        )
+    found = known.explained(complaints, str(checkout.path), KEYS)
+    return ProjectError(f"compose.yaml cannot be used: {found.message}.", found.hint)
 
 
-def _hint(complaints: str, checkout: Checkout) -> str:
-    variable = re.search(r"required variable (\w+)", complaints)
-    if variable:
-        return f"Set {variable[1]} in {checkout.env_file}."
-    return f"Check it with `docker compose config` in {checkout.path}."
+def _no_yaml(checkout: Checkout) -> str | None:
+    """Return where a file is not YAML: Compose counts lines from the begin of a block, not of the file."""
+    import yaml
+
+    for path in checkout.config_files:
+        try:
+            yaml.safe_load(path.read_text())
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            where = f"{path.name}, line {mark.line + 1}" if mark else path.name
+            return f"{where}: {error.problem}"
+        except (yaml.YAMLError, OSError, UnicodeDecodeError):
+            continue
+    return None
