@@ -78,6 +78,36 @@ def _config_files(folder: Path) -> tuple[Path, ...]:
     return (main, override) if override else (main,)
 
 
+def claims(folder: Path, project: str) -> bool:
+    """Return whether the checkout in a folder is the one with this project name.
+
+    Without .env it is the one that gets the name back at its next run; what cannot be read counts as well.
+    """
+    try:
+        named = environment.parse((folder / ".env").read_text()).get(environment.PROJECT_NAME)
+    except (FileNotFoundError, NotADirectoryError):
+        given = project.endswith(f"-{names.checkout_hash(str(folder))}")
+        return given and folder.is_dir() and bool(_config_files(folder))
+    except (OSError, UnicodeDecodeError):
+        return True
+    return named == project
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one folder: a link may stand where a project was."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def reserved_by_others(checkout: Checkout) -> frozenset[str]:
+    """Return the other checkouts that have reserved a port which is in this one's .env as well."""
+    ports = {int(value) for value in checkout.variables.values() if value.isdigit()}
+    with _registry() as reserved:
+        return frozenset(reserved[port] for port in ports & reserved.keys()) - {str(checkout.path)}
+
+
 @dataclass(frozen=True)
 class Known:
     """What the engine knows that a new .env has to fit."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scaffold import checkout as checkouts
 from scaffold.checkout import Checkout
 from scaffold.clock import Clock
 from scaffold.errors import ProjectError, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.session import Session
 from scaffold.stack import desired as wish
-from scaffold.stack import environment, names, status
+from scaffold.stack import names, status
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Observed
@@ -190,25 +191,43 @@ def _builds(session: Session) -> Mapping[str, wish.Build]:
 
 
 def check_owner(checkout: Checkout, desired: Desired, observed: Observed) -> None:
-    """Raise ProjectError when the containers or data of this name belong to another checkout.
+    """Raise ProjectError when the containers or data of this name belong to another checkout that is there.
 
     A folder copied together with its .env would otherwise share, and then delete, the first one's data.
     """
-    here = str(checkout.path)
-    owners = {container.path for container in observed.containers if not container.one_off}
-    owners |= {
+    if desired.project.endswith(f"-{names.checkout_hash(str(checkout.path))}"):
+        return  # .env was written for this very folder
+    owners = set(_former_paths(desired, observed)) | checkouts.reserved_by_others(checkout)
+    for owner in sorted(owners):
+        folder = Path(owner)
+        if checkouts.is_same(folder, checkout.path) or not checkouts.claims(folder, desired.project):
+            continue
+        raise ProjectError(
+            f"The name {desired.project} belongs to the project in {owner}; .env was copied from it.",
+            f"Remove {checkout.env_file}; the next `scaffold run` writes one with names of its own.",
+        )
+
+
+def moved_from(situation: Situation) -> str | None:
+    """Return where the project was before its folder was moved; None once a container says that it is here.
+
+    Only what `check_owner` has let pass: nobody is left there who could miss the data.
+    """
+    containers = [item for item in situation.observed.containers if not item.one_off]
+    if any(item.path == situation.desired.path for item in containers):
+        return None
+    return next(iter(_former_paths(situation.desired, situation.observed)), None)
+
+
+def _former_paths(desired: Desired, observed: Observed) -> tuple[str, ...]:
+    """Return the other folders that the labels of containers and volumes name."""
+    paths = {container.path for container in observed.containers if not container.one_off}
+    paths |= {
         volume.labels[names.PATH]
         for volume in observed.volumes
         if volume.project == desired.project and names.PATH in volume.labels
     }
-    for owner in sorted(owners - {here, ""}):
-        theirs = Path(owner) / ".env"
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            if environment.parse(theirs.read_text()).get(environment.PROJECT_NAME) == desired.project:
-                raise ProjectError(
-                    f"The name {desired.project} belongs to the project in {owner}; .env was copied from it.",
-                    f"Remove {checkout.env_file}; the next `scaffold run` writes one with names of its own.",
-                )
+    return tuple(sorted(paths - {desired.path, ""}))
 
 
 def apply(

@@ -80,6 +80,9 @@ def run(
             return
         with clock.phase("check ports"):
             workflow.check_ports(session, situation)
+        moved = workflow.moved_from(situation)
+        if moved and not quiet:
+            console.note(f"This project was in {moved} before. It goes on here, with its data.")
         if situation.observed.containers and situation.plan.changes and not quiet:
             console.announce(situation.plan, session.desired.project)
         began = clock.now()

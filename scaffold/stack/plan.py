@@ -351,6 +351,8 @@ def _replace_reason(
         return "made by another tool (docker compose or run.sh)"
     if container.digest != wish.container_digest(service):
         return "; ".join(differences(service, container, image)) or "configuration changed"
+    if container.path and container.path != desired.path:
+        return f"its folder was {container.path}"
     if service.image in made:
         return f"image {service.image} is new"
     if image and container.image_id != image.id:
