@@ -21,7 +21,7 @@ def volumes(engine: Engine, desired: Desired) -> tuple[ProjectVolume, ...]:
         found = {item.name: item for item in observe.volumes(engine, desired.project)}
         declared = {item.name: item for item in desired.volumes}
         found |= {item.name: item for item in observe.volumes(engine, desired.project, declared)}
-        attached = _at_volumes(engine.api.containers(all=True))
+        attached = _at_volumes(engine.get("/containers/json", all=True))
     sizes = observe.volume_sizes(engine, found) if found else {}
     used = {name for service in desired.services for name in service.volumes}
     return tuple(
@@ -45,10 +45,10 @@ def networks(engine: Engine, desired: Desired) -> tuple[ProjectNetwork, ...]:
     with engine_errors("reading the networks"):
         found = {
             item["Name"]: item
-            for item in engine.api.networks()
+            for item in engine.get("/networks")
             if item["Name"] in declared or (item.get("Labels") or {}).get(names.PROJECT) == desired.project
         }
-        attached = _at_networks(engine.api.containers(all=True))
+        attached = _at_networks(engine.get("/containers/json", all=True))
     used = {name for service in desired.services for name in service.networks}
     return tuple(
         ProjectNetwork(

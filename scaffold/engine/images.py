@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from scaffold.engine import observe
 from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.wire import Refused
 from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.everyday import ProjectImage
@@ -22,7 +25,7 @@ def of_project(engine: Engine, desired: Desired) -> tuple[ProjectImage, ...]:
     with engine_errors("reading the images"):
         wanted = observe.images(engine, {service.image for service in desired.services})
         listed = _listed(engine)
-        in_containers = {item["ImageID"] for item in engine.api.containers(all=True)}
+        in_containers = {item["ImageID"] for item in engine.get("/containers/json", all=True)}
     services: dict[str, list[str]] = {}
     asked_as: dict[str, str] = {}
     for service in desired.services:
@@ -63,8 +66,6 @@ class Removed:
 
 def remove(engine: Engine, images: Iterable[ProjectImage]) -> Removed:
     """Remove images by their tags, or by their id; one that came into use meanwhile stays."""
-    from docker.errors import APIError, NotFound
-
     ids = []
     freed = 0
     for image in images:
@@ -72,11 +73,9 @@ def remove(engine: Engine, images: Iterable[ProjectImage]) -> Removed:
             alone = _unshared(engine, image.id)
             try:
                 for reference in image.tags or (image.id,):
-                    engine.api.remove_image(reference)
-            except NotFound:
-                continue
-            except APIError as error:
-                if error.status_code != 409:
+                    engine.delete(f"/images/{quote(reference)}")
+            except Refused as error:
+                if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                     raise
                 continue
         ids.append(image.id)
@@ -85,12 +84,7 @@ def remove(engine: Engine, images: Iterable[ProjectImage]) -> Removed:
 
 
 def _listed(engine: Engine) -> list[dict[str, Any]]:
-    # The SDK has no argument for shared-size.
-    response = engine.api.get(
-        f"{engine.api.base_url}/v{engine.api.api_version}/images/json", params={"shared-size": "1"}
-    )
-    response.raise_for_status()
-    listed: list[dict[str, Any]] = response.json()
+    listed: list[dict[str, Any]] = engine.get("/images/json", **{"shared-size": True})
     return listed
 
 

@@ -52,13 +52,13 @@ def every(engine: Engine, known: Mapping[str, str]) -> tuple[Project, ...]:
     """
     found: dict[str, _Found] = defaultdict(_Found)
     with engine_errors("reading what the engine holds"):
-        for project, item in _labelled(engine.api.containers(all=True), found):
+        for project, item in _labelled(engine.get("/containers/json", all=True), found):
             project.add_container(item)
-        for project, item in _labelled(engine.api.networks(), found):
+        for project, item in _labelled(engine.get("/networks"), found):
             project.networks.append(item["Name"])
-        for project, item in _labelled(engine.api.volumes().get("Volumes") or (), found):
+        for project, item in _labelled(engine.get("/volumes").get("Volumes") or (), found):
             project.volumes.append(item["Name"])
-        for project, item in _labelled(engine.api.images(), found):
+        for project, item in _labelled(engine.get("/images/json"), found):
             project.images += _references(item)
     sizes = observe.volume_sizes(engine, [name for item in found.values() for name in item.volumes])
     for name, path in known.items():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 
 from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.wire import Refused
 from scaffold.stack.everyday import Usage
 
 Reading = Mapping[str, Any]
@@ -43,12 +45,12 @@ def measure(
 
 
 def _read(engine: Engine, container: str) -> Reading | None:
-    from docker.errors import NotFound
-
     with engine_errors(f"measuring {container}"):
         try:
-            found: Reading = engine.api.stats(container, stream=False, one_shot=True)
-        except NotFound:
+            found: Reading = engine.get(f"/containers/{container}/stats", stream=False, **{"one-shot": True})
+        except Refused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
             return None
     return found if found.get("memory_stats") else None
 
