@@ -112,7 +112,7 @@ def test_wheel_has_the_command_the_licence_and_the_types_marker(built: Built) ->
     with zipfile.ZipFile(built.wheel) as archive:
         names = archive.namelist()
         (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
-        assert "scaffold = scaffold.cli.app:main" in archive.read(entry_points).decode()
+        assert "scaffold = scaffold.__main__:main" in archive.read(entry_points).decode()
     assert "scaffold/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
@@ -121,7 +121,7 @@ def generate(package: Path, destination: Path) -> dict[str, bool]:
     """What `scaffold new DESTINATION --defaults` of this package writes: files and their run bits."""
     code = (
         f"import scaffold; assert scaffold.__file__.startswith({str(package)!r}), scaffold.__file__; "
-        "from scaffold.cli.app import main; main()"
+        "from scaffold.__main__ import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "new", destination, "--defaults", "--no-git"],

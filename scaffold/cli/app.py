@@ -100,13 +100,11 @@ def root(
     """Start a backend right, and run it with its database, proven healthy."""
 
 
-def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: list[str]) -> int:
-    """Return the exit code of one command line; whatever goes wrong is said in one clear error."""
+    """Run one command line; return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+
+    Whatever goes wrong is said in one clear error.
+    """
     as_json = "--json" in arguments
     try:
         code = app(arguments, prog_name="scaffold", standalone_mode=False)
