@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaffold.errors import Locked, ProjectError, ScaffoldError, UsageError
+from scaffold.interrupt import ended_by_sigterm
 from scaffold.stack import environment, names
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -265,7 +266,8 @@ def lock(checkout: Checkout, command: str, *, wait: bool, waiting: Callable[[str
             if not wait:
                 raise Locked(f"{checkout.path} is in use by {holder}.", "Wait for it, or stop it.") from error
             waiting(holder)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with ended_by_sigterm():
+                fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         file.truncate()
         since = time.strftime("%H:%M:%S")

@@ -46,6 +46,20 @@ class Cancellation:
 
 
 @contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a wait in which nothing was begun yet, as Ctrl-C does by itself."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def on_signals(cancellation: Cancellation, notice: Callable[[], None]) -> Iterator[None]:
     """Turn SIGINT and SIGTERM into a request; a second one ends the process with exit code 130.
 
