@@ -1,0 +1,44 @@
+"""What `--help` says of every command, and that docs/commands.md says the same."""
+
+import inspect
+import re
+from importlib import import_module
+
+import pytest
+
+from scaffold.cli.app import COMMANDS
+from tests.command_pages import PAGE, all_help, help_of, page
+
+ON_THE_ENGINE = set(COMMANDS) - {"new", "plan", "env"}
+"""plan has --commands, and the other two work on files."""
+KNOWN_OTHERS = {"doctor", "update", "data", "templates"}
+"""Commands that do more than docker commands can say."""
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[str, str]:
+    return all_help()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_a_short_summary_and_examples(helps: dict[str, str], command: str) -> None:
+    text = helps[command]
+    assert re.search(r"\n  Examples?:\n    (scaffold|cd|git|docker) ", text), text
+    summary = text.split("\n\n")[1].strip()
+    assert summary.endswith("."), summary
+    assert len(summary) <= 68, f"{summary} is cut in the list of commands"
+
+
+def test_list_of_commands_shows_every_summary_whole() -> None:
+    assert "..." not in help_of().split("Commands:")[1]
+
+
+@pytest.mark.parametrize("command", sorted(ON_THE_ENGINE - KNOWN_OTHERS))
+def test_what_acts_on_the_engine_explains_itself(command: str) -> None:
+    module, _, function = COMMANDS[command].partition(":")
+    parameters = inspect.signature(getattr(import_module(module), function)).parameters
+    assert "explain" in parameters
+
+
+def test_documented_commands_are_the_real_ones(helps: dict[str, str]) -> None:
+    assert PAGE.read_text() == page(helps), "run `python -m tests.command_pages`"
