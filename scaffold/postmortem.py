@@ -25,6 +25,7 @@ def gather(
     waiting: str,
     answer: int | None,
     exits: int,
+    exit_code: int,
     out_of_memory: bool,
     log: tuple[str, ...],
 ) -> Evidence:
@@ -40,7 +41,7 @@ def gather(
         limits=limits(desired, service),
         ended=ended,
         exits=exits,
-        exit_code=container.exit_code,
+        exit_code=exit_code,
         out_of_memory=out_of_memory or bool(state.get("OOMKilled")),
         log=log,
         answer=answer,

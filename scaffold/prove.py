@@ -174,6 +174,7 @@ class Waiting:
             waiting=error.message,
             answer=error.answer if isinstance(error, Unanswered) else None,
             exits=watched.exits,
+            exit_code=watched.exit_code or now.exit_code,
             out_of_memory=watched.oom,
             log=lines,
         )

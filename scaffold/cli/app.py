@@ -47,6 +47,7 @@ COMMANDS = {
     "pull": "scaffold.cli.images:pull",
     "list": "scaffold.cli.everywhere:list_projects",
     "clean": "scaffold.cli.everywhere:clean",
+    "doctor": "scaffold.cli.doctor:doctor",
 }
 """Where each command is, in the order of the help page."""
 

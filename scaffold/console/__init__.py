@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from scaffold.console.live import Progress
     from scaffold.console.tables import Column
+    from scaffold.doctor.finding import Finding
     from scaffold.stack.plan import Plan
     from scaffold.stack.progress import Report
     from scaffold.stack.status import ServiceStatus, Status, Summary
@@ -205,6 +206,18 @@ def summary(summary: Summary, *, as_json: bool) -> None:
 
     shown = dataclasses.replace(summary, database=mask_urls(summary.database) if summary.database else None)
     result(shown, as_json=as_json, text=tables.summary(shown, terminal.look(terminal.stdout())))
+
+
+def checkup(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Print what `scaffold doctor` found."""
+    from scaffold.console import findings as lines
+
+    is_fine = all(item.state != "wrong" for item in findings)
+    result(
+        {"fine": is_fine, "findings": findings},
+        as_json=as_json,
+        text=lines.text(findings, terminal.look(terminal.stdout())),
+    )
 
 
 def timings(timings: Timings) -> None:

@@ -155,7 +155,7 @@ def _unavailable(error: BaseException) -> EngineUnavailable:
     if number in (errno.EACCES, errno.EPERM):
         return EngineUnavailable(
             f"No permission to use the Docker engine at {where}.",
-            f"Add yourself to its group: `sudo usermod -aG {_group()} $USER`, then log in again.",
+            f"Add yourself to its group: `sudo usermod -aG {socket_group()} $USER`, then log in again.",
         )
     if number == errno.ENOENT and not shutil.which("docker"):
         return EngineUnavailable(
@@ -190,7 +190,7 @@ def socket_path() -> Path | None:
     return Path(host.removeprefix("unix://")) if host.startswith("unix://") else None
 
 
-def _group() -> str:
+def socket_group() -> str:
     """Return the group that may use the engine's socket."""
     import grp
 

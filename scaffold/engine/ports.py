@@ -52,6 +52,36 @@ def check(engine: Engine, desired: Desired, plan: Plan) -> None:
             raise _refused(service, port, holder, number)
 
 
+@dataclass(frozen=True)
+class Holders:
+    """How the project's published ports stand, the numbers as text."""
+
+    free: list[str]
+    own: list[str]
+    trouble: list[EngineError]
+    """One for each that somebody else holds, as a run would say it."""
+
+
+def holders(engine: Engine, desired: Desired) -> Holders:
+    """Return how the published ports stand. Raises ProjectError when two services want the same one."""
+    _check_each_once(desired)
+    publishers = _publishers(engine)
+    found = Holders([], [], [])
+    for service in desired.services:
+        for port in service.ports:
+            if not port.published.isdigit() or port.published == "0" or not engine.is_local:
+                continue
+            number = obstacle(int(port.published), port.host_ip, port.protocol)
+            holder = publishers.get((int(port.published), port.protocol))
+            if number in (0, errno.EACCES):
+                found.free.append(port.published)
+            elif holder and holder.project == desired.project:
+                found.own.append(port.published)
+            else:
+                found.trouble.append(_refused(service, port, holder, number))
+    return found
+
+
 def _check_each_once(desired: Desired) -> None:
     """Raise ProjectError when two services publish the same port at the same address."""
     seen: list[tuple[Service, Port]] = []

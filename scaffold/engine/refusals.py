@@ -145,10 +145,14 @@ CAUSES = (
 )
 
 
+def bare(text: str) -> str:
+    """Return a refusal without the layers that it came through."""
+    return _LAYERS.sub("", text.strip()).rstrip(".")
+
+
 def explained(text: str) -> Verdict:
     """Return what a refusal means; one that is not known in the engine's own words, with an empty hint."""
-    bare = _LAYERS.sub("", text.strip())
-    return first(CAUSES, bare) or Verdict(bare.rstrip("."), "")
+    return first(CAUSES, bare(text)) or Verdict(bare(text), "")
 
 
 PULLS = (

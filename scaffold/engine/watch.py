@@ -20,6 +20,8 @@ class Watched:
     news: threading.Event = field(default_factory=threading.Event)
     """Set at every event; whoever waits clears it."""
     exits: int = 0
+    exit_code: int = 0
+    """Of the last exit: a container that is started again shows 0 itself."""
     oom: bool = False
     blind: bool = False
     """The engine has closed the stream: it went away, or has been restarted."""
@@ -58,6 +60,12 @@ def _note(watched: Watched, event: dict[str, Any], allowed_exits: int) -> None:
         watched.oom = True
     if action == "die":
         watched.exits += 1
+        watched.exit_code = _exit_code(event)
         if watched.exits >= allowed_exits:
             watched.ended.set()
     watched.news.set()
+
+
+def _exit_code(event: dict[str, Any]) -> int:
+    code = str((event.get("Actor") or {}).get("Attributes", {}).get("exitCode", ""))
+    return int(code) if code.isdigit() else 0

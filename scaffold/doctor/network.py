@@ -1,0 +1,101 @@
+"""Check the network from where it is needed: the engine for images, the inside of a build for packages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+
+from scaffold.doctor.finding import Finding, fine, note, wrong
+from scaffold.engine import plugins, refusals
+from scaffold.engine.client import Engine, engine_errors
+from scaffold.errors import ScaffoldError
+
+PATIENCE = 8
+"""Seconds that a registry, and a build, may take to answer."""
+HOST = "pypi.org"
+_MIRROR = (
+    "That is fine while the images are here. A mirror: `REGISTRY=mirror.example/` in .env, or "
+    "`registry-mirrors` in the engine's daemon.json; behind a proxy, see `docker info`."
+)
+# Any of these has a shell and `getent`; whatever is here already costs nothing.
+_BASES = ("debian", "python", "node", "postgres", "alpine", "ubuntu", "buildpack-deps", "mongo")
+
+
+def registry(engine: Engine, reference: str) -> Finding:
+    """Say whether the engine reaches the registry of an image; only its manifest is asked for."""
+    from urllib.parse import quote
+
+    api = engine.api
+    try:
+        with engine_errors("registry"):
+            answer = api.get(
+                f"{api.base_url}/v{api.api_version}/distribution/{quote(reference, safe='/:@')}/json",
+                timeout=PATIENCE,
+            )
+    except ScaffoldError:
+        return note("registry", f"No registry reachable: no answer in {PATIENCE} seconds.", _MIRROR)
+    if answer.status_code == 200:
+        return fine("registry", f"the engine can pull {reference}")
+    said = str(answer.json().get("message", "")) if answer.content else ""
+    found = refusals.unpulled(reference, said)
+    if "cannot be reached" in found.message:
+        return note("registry", f"No registry reachable from the engine ({refusals.bare(said)}).", _MIRROR)
+    return wrong("registry", f"{reference} cannot be pulled: {found.message}.", found.hint)
+
+
+def build(engine: Engine, wanted: Iterable[str] = ()) -> Finding:
+    """Say whether a build can run, and whether names resolve inside it; leaves no image behind."""
+    base = _base(engine, wanted)
+    if base is None:
+        return note("build", "Not tried: there is no image here to build from.")
+    # The words that are looked for do not stand in the command, which the output repeats.
+    script = f"getent hosts {HOST} >/dev/null; printf 'resolve%s' \"d=$?\"; echo"
+    command = (*plugins.command("buildx"), "build", "--no-cache", "--output", "type=cacheonly")
+    try:
+        done = subprocess.run(
+            [*command, "--progress", "plain", "-"],
+            input=f"FROM {base}\nRUN {script}\n",
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        return wrong(
+            "build", f"A build of one line did not end in {PATIENCE} seconds.", "Look at `docker info`."
+        )
+    if done.returncode != 0:
+        last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no reason given")
+        return wrong(
+            "build", f"A build of one line fails: {last.removeprefix('ERROR: ')}.", "See `docker info`."
+        )
+    if "resolved=0" in done.stderr:
+        return fine("build", f"works, and resolves {HOST}")
+    if not _resolves_here():
+        return note("build", f"Works; {HOST} resolves neither here nor inside a build, as without a network.")
+    return wrong(
+        "build",
+        f"Inside a build {HOST} does not resolve, and here it does.",
+        'Give the engine a name server that containers reach: `{"dns": ["…"]}` in /etc/docker/daemon.json, '
+        "then restart it.",
+    )
+
+
+def _resolves_here() -> bool:
+    code = f"import socket; socket.getaddrinfo({HOST!r}, 443)"
+    try:
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=3).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _base(engine: Engine, wanted: Iterable[str]) -> str | None:
+    with engine_errors("images"):
+        here = {tag for image in engine.api.images() for tag in image.get("RepoTags") or ()}
+    for reference in wanted:
+        if reference in here:
+            return reference
+    known = sorted(tag for tag in here if tag.rpartition(":")[0].rpartition("/")[2] in _BASES)
+    return min(
+        known, key=lambda tag: (_BASES.index(tag.rpartition(":")[0].rpartition("/")[2]), tag), default=None
+    )

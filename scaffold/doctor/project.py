@@ -1,0 +1,118 @@
+"""Check one project: its files, who owns them, and the ports that it wants."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from pathlib import Path
+
+from scaffold import checkout as checkouts
+from scaffold.checkout import Checkout
+from scaffold.doctor.finding import Finding, fine, note, wrong
+from scaffold.engine import ports
+from scaffold.engine.client import Engine
+from scaffold.errors import ScaffoldError
+from scaffold.session import opened
+from scaffold.stack.desired import Desired
+
+MOST = 20_000
+"""Files that are looked at; more would take longer than a look may take."""
+SKIPPED = {".git", "node_modules", ".venv", "__pycache__"}
+
+
+def description(checkout: Checkout) -> tuple[Finding, Desired | None]:
+    """Say whether compose.yaml can be used, and return what it describes."""
+    try:
+        with opened(checkout) as session:
+            desired = session.desired
+    except ScaffoldError as error:
+        return wrong("compose.yaml", error.message, error.hint or ""), None
+    count = len(desired.services)
+    return fine("compose.yaml", f"{count} service{'' if count == 1 else 's'}"), desired
+
+
+def environment(checkout: Checkout) -> tuple[Finding, ...]:
+    """Say whether .env is there, is private, and names files that exist."""
+    path = checkout.env_file
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return (note(".env", "It is not there yet; `scaffold run` or `scaffold env` writes it."),)
+    except OSError as error:
+        return (wrong(".env", f"{path} cannot be looked at: {error.strerror}."),)
+    try:
+        variables = checkout.variables
+    except ScaffoldError as error:
+        return (wrong(".env", error.message, commands=(f"sudo chown $(id -u) {shlex.quote(str(path))}",)),)
+    found = []
+    if mode & 0o077:
+        said = f"Others on this machine may read {path} (mode {mode:04o}); it holds passwords."
+        found.append(wrong(".env", said, commands=(f"chmod 600 {shlex.quote(str(path))}",)))
+    bundle = variables.get("CA_BUNDLE")
+    if bundle and not os.access(checkout.path / bundle, os.R_OK):
+        hint = f"Correct or remove CA_BUNDLE in {path}."
+        found.append(wrong(".env", f"CA_BUNDLE names {bundle}, which cannot be read.", hint))
+    registry = variables.get("REGISTRY")
+    if registry and not registry.endswith("/"):
+        hint = f"Write `REGISTRY={registry}/` in {path}."
+        found.append(wrong(".env", f"REGISTRY={registry} does not end in a slash.", hint))
+    return tuple(found) or (fine(".env", "private, and read"),)
+
+
+def ownership(checkout: Checkout) -> Finding:
+    """Say whether files here belong to somebody else: what containers wrote as root, mostly."""
+    me = os.geteuid()
+    if me == 0:
+        return fine("files", "you are root")
+    foreign = []
+    seen = 0
+    for folder, folders, files in os.walk(checkout.path):
+        folders[:] = sorted(set(folders) - SKIPPED)
+        for name in (*folders, *files):
+            seen += 1
+            path = Path(folder, name)
+            try:
+                if path.lstat().st_uid != me:
+                    foreign.append(path)
+            except OSError:
+                continue
+        if seen > MOST:
+            break
+    if not foreign:
+        return fine("files", "all are yours")
+    more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+    command = f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(checkout.path))}"
+    return wrong(
+        "files", f"{foreign[0].relative_to(checkout.path)}{more}: owned by another user.", commands=(command,)
+    )
+
+
+def state() -> Finding:
+    """Say whether locks and port reservations can be kept."""
+    try:
+        folder = checkouts.state_folder()
+    except ScaffoldError as error:
+        return wrong("state folder", error.message, error.hint or "")
+    if os.access(folder, os.W_OK):
+        return fine("state folder", str(folder))
+    return wrong(
+        "state folder", f"{folder} cannot be written.", commands=(f"sudo chown -R $(id -u) {folder}",)
+    )
+
+
+def published(engine: Engine, desired: Desired) -> tuple[Finding, ...]:
+    """Say of each published port whether it is free, the project's own, or somebody else's."""
+    try:
+        held = ports.holders(engine, desired)
+    except ScaffoldError as error:
+        return (wrong("ports", error.message, error.hint or ""),)
+    if not held.trouble:
+        numbers = ", ".join(held.own + held.free)
+        said = (
+            f"{numbers}: {'in use by this project' if held.own else 'free'}"
+            if numbers
+            else "none is published"
+        )
+        return (fine("ports", said),)
+    return tuple(wrong("ports", trouble.message, trouble.hint or "") for trouble in held.trouble)
