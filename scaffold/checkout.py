@@ -265,8 +265,8 @@ def lock(checkout: Checkout, command: str, *, wait: bool, waiting: Callable[[str
             holder = file.read().strip() or "another scaffold"
             if not wait:
                 raise Locked(f"{checkout.path} is in use by {holder}.", "Wait for it, or stop it.") from error
-            waiting(holder)
             with ended_by_sigterm():
+                waiting(holder)
                 fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         file.truncate()
