@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -122,12 +121,17 @@ def summary(before: Situation, after: Situation, seconds: float) -> status.Summa
 
 def destruction(session: Session) -> Plan:
     """Return the steps that remove everything of the project, its volumes and built images included."""
-    observed = observe(session)
-    own = [volume.name for volume in observed.volumes if volume.project == session.desired.project]
-    built = {service.image for service in session.desired.services if service.build}
-    return planning.teardown(
-        session.desired, observed, "destroy", volumes=own, images=built & observed.images.keys()
-    )
+    from scaffold.engine import images
+
+    desired, observed = session.desired, observe(session)
+    own = [volume.name for volume in observed.volumes if volume.project == desired.project]
+    built = {service.image for service in desired.services if service.build} & observed.images.keys()
+    # Those of services that are switched off, and those that newer builds have left without a name.
+    known = built | {f"{name}:latest" for name in built}
+    for image in images.of_project(session.engine, desired):
+        if image.built:
+            built |= set(image.tags or (image.short_id,)) - known
+    return planning.teardown(desired, observed, "destroy", volumes=own, images=built)
 
 
 def log_sources(session: Session, service: str | None) -> tuple[tuple[str, str], ...]:

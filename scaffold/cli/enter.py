@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -122,7 +123,7 @@ def db(
             return
         container = workflow.running(session, found.service)
         name = session.desired.project
-    command = databases.client_command(found, arguments or ())
+    command = databases.client_command(found, arguments or (), terminal=sys.stdin.isatty())
     if explain:
         explained(
             typed.inside("the database's own client, logged in", inside.flags(), container, command), name
