@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and exit; Ctrl-C ends it with 130 from the very beginning, while it still imports."""
+    """Run the command line and exit; Ctrl-C ends it with 130, also while it still imports."""
     # Nearly all that a command makes lives until its end: looking through it again and again takes 10 ms.
     gc.set_threshold(50_000)
     try:

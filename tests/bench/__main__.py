@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
+import scaffold
 from tests.bench import parts, report
 from tests.bench.measure import Figure
 
@@ -27,6 +29,10 @@ def main() -> int:
         folder = Path(name)
         # Locks, reserved ports and caches of the person at the keyboard are none of ours.
         os.environ |= {"XDG_STATE_HOME": str(folder / "state"), "XDG_CACHE_HOME": str(folder / "cache")}
+        # An installed program is compiled; a checkout is, once Python may write beside it.
+        for switch in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
+            os.environ.pop(switch, None)
+        compileall.compile_dir(Path(scaffold.__file__).parent, quiet=1)
         try:
             for part in options.only or chosen:
                 place = folder / part

@@ -1,9 +1,9 @@
-"""How the cost grows: with the services of a project, the files of a build context, the projects on the engine."""
+"""How the cost grows with services in a project, files in a build context, projects on the engine."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.bench import measure, stacks
@@ -12,6 +12,10 @@ from tests.bench.measure import Figure, Samples
 IMAGE = "python:3.13-slim"
 UP = ("docker", "compose", "up", "-d", "--wait")
 RUN = (stacks.SCAFFOLD, "run")
+COMMANDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "scaffold": (RUN, (stacks.SCAFFOLD, "down")),
+    "compose": (UP, ("docker", "compose", "down")),
+}
 
 _SLEEPER = """\
   {name}:
@@ -34,9 +38,7 @@ def services(folder: Path, rounds: int, sizes: tuple[int, ...] = (1, 5, 20)) -> 
             label = f"{size} service{'s' if size > 1 else ''}"
             for number in range(rounds):
                 for hand, place in measure.alternately(number, pair):
-                    up, down = (RUN, (stacks.SCAFFOLD, "down"))
-                    if hand == "compose":
-                        up, down = UP, ("docker", "compose", "down")
+                    up, down = COMMANDS[hand]
                     samples.add(f"{label}: start", hand, measure.command(*up, folder=place))
                     samples.add(f"{label}: nothing to do", hand, measure.command(*up, folder=place))
                     samples.add(f"{label}: down", hand, measure.command(*down, folder=place))

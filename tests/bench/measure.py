@@ -1,9 +1,8 @@
-"""Take the time of things, side by side: rounds in which every candidate has its turn, one after the other."""
+"""Take the time of things, side by side: in each round every candidate has its turn."""
 
 from __future__ import annotations
 
 import http.client
-import os
 import statistics
 import subprocess
 import threading
@@ -56,11 +55,10 @@ class Samples:
         self.taken.setdefault(what, {}).setdefault(candidate, []).append(seconds)
 
     def figures(self, aims: Mapping[str, tuple[Aim, ...]] | None = None) -> tuple[Figure, ...]:
-        """Return a figure for each thing that was done, in the order in which it was done first."""
+        """Return a figure for each thing that was done, in the order of its first time."""
+        known = aims or {}
         return tuple(
-            Figure(
-                what, {name: tuple(seconds) for name, seconds in found.items()}, (aims or {}).get(what, ())
-            )
+            Figure(what, {name: tuple(taken) for name, taken in found.items()}, known.get(what, ()))
             for what, found in self.taken.items()
         )
 
@@ -81,17 +79,14 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def command(
-    *words: str, folder: Path, environment: Mapping[str, str] | None = None, log: Path | None = None
-) -> float:
-    """Run a command as a script does, its output into a file; return how long it took, failing if it failed."""
-    output = log or folder.parent / f"{folder.name}.log"
+def command(*words: str, folder: Path) -> float:
+    """Run a command as a script does, its output in a file; return how long it took. Raises when it fails."""
+    output = folder.parent / f"{folder.name}.log"
     with output.open("w") as sink:
         begun = time.perf_counter()
         ended = subprocess.run(
             words,
             cwd=folder,
-            env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -99,9 +94,8 @@ def command(
         )
         took = time.perf_counter() - begun
     if ended.returncode != 0:
-        raise RuntimeError(
-            f"`{' '.join(words)}` failed with {ended.returncode}:\n{output.read_text()[-2000:]}"
-        )
+        said = output.read_text()[-2000:]
+        raise RuntimeError(f"`{' '.join(words)}` failed with {ended.returncode}:\n{said}")
     return took
 
 

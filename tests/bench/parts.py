@@ -32,7 +32,7 @@ AIMS = {
 
 
 def stack(folder: Path, rounds: int) -> tuple[Figure, ...]:
-    """Start the default project: app, migration and database; each round takes every step once for each hand."""
+    """Start the default project; each round takes every step once for each hand."""
     samples = Samples()
     with stacks.project(folder) as (scaffold, compose, floor):
         for number in range(rounds):

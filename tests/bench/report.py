@@ -20,7 +20,7 @@ def heading(rounds: int) -> str:
 
 
 def table(part: str, figures: Iterable[Figure]) -> str:
-    """Return one part's figures: medians by candidate, the range of the rounds, and ratios beside their aims."""
+    """Return one part's figures: median and range by candidate, and the ratios beside their aims."""
     lines = ["", part]
     for figure in figures:
         shown = "   ".join(

@@ -89,7 +89,7 @@ class Compose(Checkout):
 
 
 class Floor(Checkout):
-    """The engine alone: the same containers in the same order, asked for without any program around the calls."""
+    """The engine alone: the same containers in the same order, by raw calls of a process that is warm."""
 
     name = "floor"
 
@@ -155,7 +155,7 @@ class Floor(Checkout):
 @contextlib.contextmanager
 def project(folder: Path) -> Iterator[tuple[Scaffold, Compose, Floor]]:
     """Generate one project, three checkouts of it with the same image; nothing of them is left at the end."""
-    first = folder / "bench"
+    first = folder / "bench-scaffold"
     measure.command(SCAFFOLD, "new", str(first), "--defaults", "--no-git", folder=folder)
     places = [first, *(folder / f"bench-{name}" for name in ("compose", "floor"))]
     for place in places[1:]:
