@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import subprocess
 import sys
@@ -157,6 +158,7 @@ def project(folder: Path) -> Iterator[tuple[Scaffold, Compose, Floor]]:
     """Generate one project, three checkouts of it with the same image; nothing of them is left at the end."""
     first = folder / "bench-scaffold"
     measure.command(SCAFFOLD, "new", str(first), "--defaults", "--no-git", folder=folder)
+    _move_ports(first / ".env.example")
     places = [first, *(folder / f"bench-{name}" for name in ("compose", "floor"))]
     for place in places[1:]:
         shutil.copytree(first, place)
@@ -172,6 +174,14 @@ def project(folder: Path) -> Iterator[tuple[Scaffold, Compose, Floor]]:
     finally:
         for place in places:
             clean(place)
+
+
+def _move_ports(example: Path) -> None:
+    """Ask for ports far from those of projects that come and go on the same engine meanwhile."""
+    begin = secrets.randbelow(20_000) + 20_000
+    ports = {"APP_PORT": begin, "DB_PORT": begin + 10}
+    lines = (line.partition("=") for line in example.read_text().splitlines())
+    example.write_text("".join(f"{name}{sign}{ports.get(name, value)}\n" for name, sign, value in lines))
 
 
 def clean(place: Path) -> None:
