@@ -32,6 +32,11 @@ FILES = {
 }
 
 
+def part(inventory: Inventory, name: str) -> Inventory:
+    """Return what is named after something."""
+    return inventory.only(lambda other: name in other)
+
+
 @dataclass(frozen=True)
 class Engine:
     """One engine with a project that lives, one whose folder is gone, and one of plain Compose."""
@@ -44,7 +49,7 @@ class Engine:
     foreign: str
 
     def holds(self, name: str) -> Inventory:
-        return take_inventory(self.client).only(lambda other: name in other)
+        return part(take_inventory(self.client), name)
 
 
 @pytest.fixture
@@ -76,9 +81,15 @@ def listed(place: Project, *arguments: str) -> dict[str, Any]:
     return {item["name"]: item for item in place.scaffold("list", "--json", *arguments).json["projects"]}
 
 
-def test_list_says_where_projects_are_and_clean_removes_only_what_is_gone(
-    world: Engine, tmp_path: Path
-) -> None:
+def complete(place: Project, words: str) -> list[str]:
+    """Return what the shell offers after some words."""
+    last = str(len(words.split(" ")) - 1)
+    done = place.run(SCAFFOLD, _SCAFFOLD_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=last)
+    assert done.err == ""
+    return done.out.split()
+
+
+def test_clean_removes_what_is_gone_and_nothing_else(world: Engine, tmp_path: Path) -> None:
     place = anywhere(tmp_path)
     volume = f"{world.gone}_data"
 
@@ -92,6 +103,10 @@ def test_list_says_where_projects_are_and_clean_removes_only_what_is_gone(
     assert not listed(place, "--all")[world.foreign]["ours"]
     assert "the folder is gone" in place.scaffold("list").out
 
+    assert world.gone in complete(place, "scaffold clean ")
+    assert world.living.name not in complete(place, "scaffold clean ")
+    assert volume in complete(place, "scaffold clean --delete-data ")
+
     there = world.holds("")
     assert "--yes" in place.scaffold("clean", world.gone, code=2).err
     assert f"docker rm {world.gone}-app-1" in place.scaffold("clean", world.gone, "--explain").out
@@ -102,7 +117,7 @@ def test_list_says_where_projects_are_and_clean_removes_only_what_is_gone(
         (world.gone, "--yes", "--delete-data", world.gone),
     ):
         place.scaffold("clean", *refused, code=2)
-    assert world.holds(world.gone) == there.only(lambda name: world.gone in name)
+    assert world.holds(world.gone) == part(there, world.gone)
 
     cleaned = place.scaffold("clean", world.gone, "--yes", "--json").json
     assert cleaned["projects"] == [world.gone]
@@ -118,8 +133,14 @@ def test_list_says_where_projects_are_and_clean_removes_only_what_is_gone(
     place.scaffold("clean", world.gone, "--yes", "--delete-data", volume)
     assert world.holds(world.gone) == Inventory(frozenset(), frozenset(), frozenset(), frozenset())
     for name in (world.living.name, world.foreign):
-        assert world.holds(name) == there.only(lambda other, name=name: name in other)  # type: ignore[misc]
+        assert world.holds(name) == part(there, name)
+    name = world.living.name
     assert "is up to date" in world.living.scaffold("plan").out
+
+    moved = Project(world.living.folder.rename(tmp_path / "moved"))
+    assert listed(place)[name]["gone"]
+    assert listed(moved)[name]["path"] == str(moved.folder)  # seen from inside
+    moved.scaffold("clean", name, "--yes", code=2)
 
 
 def test_data_goes_when_its_name_is_typed(world: Engine, tmp_path: Path) -> None:
@@ -148,23 +169,3 @@ def test_data_goes_when_its_name_is_typed(world: Engine, tmp_path: Path) -> None
     assert world.holds(world.gone).volumes == {volume}
     assert talk(("Type its name", f"{volume}\r")).endswith("0")
     assert world.holds(world.gone).volumes == frozenset()
-
-
-def test_moved_project_is_recognised_from_inside(world: Engine, tmp_path: Path) -> None:
-    moved = tmp_path / "moved"
-    name = world.living.name
-    world.living.folder.rename(moved)
-    assert listed(anywhere(tmp_path))[name]["gone"]
-    inside = Project(moved)
-    assert listed(inside)[name]["path"] == str(moved)
-    inside.scaffold("clean", name, "--yes", code=2)
-
-
-def test_gone_projects_and_their_data_are_completed(world: Engine, tmp_path: Path) -> None:
-    def complete(words: str, last: int) -> list[str]:
-        asked = {"_SCAFFOLD_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(last)}
-        return Project(tmp_path, asked).scaffold().out.split()
-
-    assert world.gone in complete("scaffold clean ", 2)
-    assert world.living.name not in complete("scaffold clean ", 2)
-    assert f"{world.gone}_data" in complete("scaffold clean --delete-data ", 3)
