@@ -96,7 +96,7 @@ def engine(opened: Engine | ScaffoldError) -> Finding:
     start = client.start_command()
     reachable = os.environ.get("DOCKER_HOST") or "too old" in opened.message or "permission" in opened.message
     if start and shutil.which("docker") and not reachable:
-        return wrong("engine", opened.message, f"`{start}`", (_for_me(start),))
+        return wrong("engine", opened.message, commands=(_for_me(start),))
     return wrong("engine", opened.message, opened.hint or "")
 
 
