@@ -19,7 +19,7 @@ def outcomes(
 ) -> Iterator[dict[str, Future[Outcome]]]:
     """What came of each fault: several are examined at once, since most of it is waiting."""
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    wanted = [item.callspec.params["name"] for item in items if item.originalname == _TEST]
+    wanted = [str(item.callspec.params["name"]) for item in items if item.originalname == _TEST]
     with ThreadPoolExecutor(WORKERS) as pool:
         yield {name: pool.submit(safely, FAULTS[name], RUN) for name in wanted}
 

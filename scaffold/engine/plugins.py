@@ -36,10 +36,10 @@ def command(plugin: str) -> tuple[str, ...]:
     if shutil.which("docker"):
         raise EngineUnavailable(
             f"The docker command has no `{plugin}` plugin.",
-            f"Install it: `apt-get install docker-{plugin}-plugin` (Docker's own packages), "
-            f"or `apt-get install docker-{plugin}` (Debian's).",
+            f"Install it with `scaffold doctor --fix`, or `apt-get install docker-{plugin}-plugin` (Docker's own "
+            f"packages; Debian calls it docker-{plugin}).",
         )
     raise EngineUnavailable(
         "Docker is not installed: there is no docker command.",
-        "Install it: https://docs.docker.com/engine/install/ (or run `scaffold doctor`).",
+        "Install it with `scaffold doctor --fix`, or see https://docs.docker.com/engine/install/.",
     )

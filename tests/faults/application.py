@@ -39,9 +39,10 @@ def _(scene: Scene) -> Fate:
     scene.edit("app.py", "def (:\n", "")
 
 
-@fault("crash loop", cause=r"\b3 times.*RuntimeError: boom", hint=r"logs app")
+@fault("crash loop", cause=r"\b[2-9] times.*RuntimeError: boom", hint=r"logs app")
 def _(scene: Scene) -> Fate:
     scene.service(restart="always")
+    scene.patience = "15"
     _first(scene, "raise RuntimeError('boom')")
     yield
     scene.edit("app.py", "raise RuntimeError('boom')\n", "")

@@ -161,18 +161,14 @@ def _without_plugin(plugin: str) -> tuple[str, ...]:
     return ("unshare", "--mount", "sh", "-c", hide, _plugin_folder(plugin))
 
 
-@fault(
-    "no Compose plugin", cause=r"\bcompose\b.*plugin", hint=r"`(?:sudo )?apt-get install (\S+)`|doctor --fix"
-)
+@fault("no Compose plugin", cause=r"\bcompose\b.*plugin", hint=r"`scaffold doctor --fix`")
 def _(scene: Scene) -> Fate:
     scene.prefix = _without_plugin("compose")
     yield
     scene.prefix = ()
 
 
-@fault(
-    "no buildx plugin", cause=r"\bbuildx\b.*plugin", hint=r"`(?:sudo )?apt-get install (\S+)`|doctor --fix"
-)
+@fault("no buildx plugin", cause=r"\bbuildx\b.*plugin", hint=r"`scaffold doctor --fix`")
 def _(scene: Scene) -> Fate:
     scene.built("FROM python:3.13-slim\n")
     scene.prefix = _without_plugin("buildx")
