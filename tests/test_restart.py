@@ -186,6 +186,10 @@ def test_usage_counts_as_docker_stats_does() -> None:
     assert (found.received, found.sent, found.read, found.written, found.processes) == (11, 22, 3, 4, 5)
 
 
+def test_running_container_without_figures_is_still_there() -> None:
+    assert not usage("app", "p-app-1", {}, {}).measured
+
+
 def test_events_of_other_projects_are_not_ours() -> None:
     desired = read(DOCUMENT)
     said = {

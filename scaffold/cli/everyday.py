@@ -115,7 +115,9 @@ def _usage(found: tuple[Usage, ...]) -> str:
     from scaffold.console.tables import Column
 
     rows = [
-        (
+        (item.service, item.container, "unknown", "unknown", "", "", "", "")
+        if not item.measured
+        else (
             item.service,
             item.container,
             f"{item.cpu_percent:.1f} %",

@@ -17,6 +17,7 @@ Reading = Mapping[str, Any]
 MOMENT = 0.5
 """Seconds between two readings: enough ticks of the processor's clock for one per cent."""
 _SIDE_BY_SIDE = 8
+NO_FIGURES: Reading = {}
 
 
 def measure(
@@ -31,7 +32,7 @@ def measure(
 
         def read() -> dict[str, Reading]:
             readings = pool.map(lambda name: _read(engine, name), labels)
-            return {name: item for name, item in zip(labels, readings, strict=True) if item}
+            return {name: item for name, item in zip(labels, readings, strict=True) if item is not None}
 
         before = read()
         wait = MOMENT
@@ -45,18 +46,29 @@ def measure(
 
 
 def _read(engine: Engine, container: str) -> Reading | None:
-    with engine_errors(f"measuring {container}"):
+    """Return the figures: NO_FIGURES where there are none for a container that runs, None once it ended."""
+    found: Reading = _get(engine, f"/containers/{container}/stats", stream=False, **{"one-shot": True}) or {}
+    if found.get("memory_stats"):
+        return found
+    # An engine that has heard nothing of a container's cgroup says "not found", as for one that is gone.
+    state = (_get(engine, f"/containers/{container}/json") or {}).get("State") or {}
+    return NO_FIGURES if state.get("Running") else None
+
+
+def _get(engine: Engine, path: str, **query: object) -> Any:
+    with engine_errors("measuring"):
         try:
-            found: Reading = engine.get(f"/containers/{container}/stats", stream=False, **{"one-shot": True})
+            return engine.get(path, **query)
         except Refused as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return None
-    return found if found.get("memory_stats") else None
 
 
 def usage(service: str, container: str, before: Reading, now: Reading) -> Usage:
     """Return the usage between two readings, counted as `docker stats` does."""
+    if not before or not now:
+        return Usage(container, service, 0.0, 0, 0, 0, 0, 0, 0, 0, measured=False)
     busy = _cpu(now) - _cpu(before)
     passed = now["cpu_stats"].get("system_cpu_usage", 0) - before["cpu_stats"].get("system_cpu_usage", 0)
     cores = now["cpu_stats"].get("online_cpus", 1)

@@ -83,6 +83,8 @@ class Usage:
     read: int
     written: int
     processes: int
+    measured: bool = True
+    """False when the engine has no figures for a container that runs: then all of them are 0."""
 
 
 @dataclass(frozen=True)
