@@ -36,8 +36,8 @@ def command(plugin: str) -> tuple[str, ...]:
     if shutil.which("docker"):
         raise EngineUnavailable(
             f"The docker command has no `{plugin}` plugin.",
-            f"Install it with `scaffold doctor --fix`, or `apt-get install docker-{plugin}-plugin` (Docker's own "
-            f"packages; Debian calls it docker-{plugin}).",
+            f"Install it with `scaffold doctor --fix`, or `apt-get install docker-{plugin}-plugin` (Docker's "
+            f"own packages; Debian calls it docker-{plugin}).",
         )
     raise EngineUnavailable(
         "Docker is not installed: there is no docker command.",
