@@ -18,7 +18,7 @@ SECTIONS = {
     "Inside": ("shell", "exec", "db", "cp"),
     "Restart, stop, remove": ("restart", "stop", "kill", "down", "destroy"),
     "Images": ("images", "build", "pull"),
-    "The whole engine": ("list", "clean"),
+    "The whole engine": ("list", "clean", "doctor"),
 }
 """Commands that are in none of them come last."""
 
