@@ -17,7 +17,8 @@ class Cancellation:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._callbacks: set[Callable[[], None]] = set()
-        self._guard = threading.Lock()
+        # A signal's handler runs in the midst of whatever the main thread does.
+        self._guard = threading.RLock()
 
     @property
     def requested(self) -> bool:
@@ -70,8 +71,10 @@ def on_signals(cancellation: Cancellation, notice: Callable[[], None]) -> Iterat
         if cancellation.requested:
             sys.stderr.write("\x1b[?25h\n" if sys.stderr.isatty() else "\n")
             os._exit(130)
-        notice()
         cancellation.request()
+        # A terminal that cannot be written to now must not keep anything from ending.
+        with contextlib.suppress(OSError, RuntimeError):
+            notice()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, handle) for number in numbers]

@@ -294,8 +294,13 @@ def _pull(step: PullImage, index: int, work: Work) -> None:
 
     try:
         # A reference with a tag and a digest must go in whole; the SDK splits at the last colon itself.
-        stream = work.engine.api.pull(step.reference, stream=True, decode=True, platform=step.platform)
-        for event in _until_cancelled(stream, work.cancellation):
+        def events() -> Iterator[dict[str, Any]]:
+            found: Iterator[dict[str, Any]] = work.engine.api.pull(
+                step.reference, stream=True, decode=True, platform=step.platform
+            )
+            return found
+
+        for event in _until_cancelled(events, work.cancellation):
             if "error" in event:
                 raise _unpulled(step.reference, str(event["error"]), work.variables)
             status = event.get("status", "")
@@ -306,18 +311,19 @@ def _pull(step: PullImage, index: int, work: Work) -> None:
 
 
 def _until_cancelled(
-    stream: Iterator[dict[str, Any]], cancellation: Cancellation
+    begin: Callable[[], Iterator[dict[str, Any]]], cancellation: Cancellation
 ) -> Iterator[dict[str, Any]]:
     """Yield the stream's events; raise Interrupted as soon as the person gives up, whatever it waits for.
 
-    The SDK offers no way to end this stream, and a registry that does not answer sends nothing. Its reader is
-    left to the end of the process, which closes the connection, and so the engine gives the pull up.
+    Even its beginning may be long in coming: a registry that is silent for half a minute. The SDK offers no way
+    to end it. The reader is left to the end of the process, which closes the connection, and so the engine gives
+    the pull up.
     """
     events: queue.SimpleQueue[dict[str, Any] | BaseException | None] = queue.SimpleQueue()
 
     def read() -> None:
         try:
-            for event in stream:
+            for event in begin():
                 events.put(event)
             events.put(None)
         except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
