@@ -26,9 +26,9 @@ def doctor(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --fix: do not ask.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Check Docker, this machine and the project, and say how to mend what is wrong.
+    """Check Docker, this machine and the project.
 
-    Works outside of a project too. Exits with 1 when something is wrong.
+    Says how to mend what is wrong. Works outside of a project too. Exits with 1 when something is wrong.
 
     \b
     Examples:
