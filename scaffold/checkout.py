@@ -19,6 +19,7 @@ from scaffold.interrupt import ended_by_sigterm
 from scaffold.stack import environment, names
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+UNSETTLED = "after a command that did not come to its end"
 _OVERRIDES = tuple(name.replace(".y", ".override.y") for name in COMPOSE_FILES)
 
 
@@ -254,7 +255,7 @@ def lock(checkout: Checkout, command: str, *, wait: bool, waiting: Callable[[str
 
     Raises Locked when somebody else holds it and `wait` is False; otherwise tells `waiting` who, once.
     """
-    path = state_folder() / f"{names.checkout_hash(str(checkout.path))}.lock"
+    path = _lock_file(checkout)
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -262,22 +263,35 @@ def lock(checkout: Checkout, command: str, *, wait: bool, waiting: Callable[[str
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise ScaffoldError(f"{path} cannot be locked: {_why(error)}.") from error
             file.seek(0)
-            holder = file.read().strip() or "another scaffold"
+            holder = file.readline().strip() or "another scaffold"
             if not wait:
                 raise Locked(f"{checkout.path} is in use by {holder}.", "Wait for it, or stop it.") from error
             with ended_by_sigterm():
                 waiting(holder)
                 fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
+        left = file.read().strip()
+        file.seek(0)
         file.truncate()
         since = time.strftime("%H:%M:%S")
-        file.write(f"`scaffold {command}` (pid {os.getpid()}, since {since})")
+        file.write(f"`scaffold {command}` (pid {os.getpid()}, since {since})\n{UNSETTLED if left else ''}")
         file.flush()
-        try:
-            yield
-        finally:
-            file.seek(0)
-            file.truncate()
+        yield
+        # Whoever fails or is killed leaves its line: the next one looks more closely at what goes on.
+        file.seek(0)
+        file.truncate()
+
+
+def is_unsettled(checkout: Checkout) -> bool:
+    """Return whether the command before this one did not come to its end; for whoever holds the lock."""
+    try:
+        return UNSETTLED in _lock_file(checkout).read_text()
+    except OSError:
+        return False
+
+
+def _lock_file(checkout: Checkout) -> Path:
+    return state_folder() / f"{names.checkout_hash(str(checkout.path))}.lock"
 
 
 def _why(error: Exception) -> str:

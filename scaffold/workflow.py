@@ -48,11 +48,14 @@ def examine(
         desired = session.desired
     with clock.phase("read the engine and the build contexts"):
         from scaffold.engine import observe as reader
+        from scaffold.engine.settle import settle
 
         # Reading files and asking the engine do not wait for each other.
         with ThreadPoolExecutor(1) as pool:
             builds = pool.submit(_builds, session)
             observed = reader.observe(engine, desired)
+            if checkouts.is_unsettled(session.checkout) and settle(engine, observed.containers):
+                observed = reader.observe(engine, desired)
             desired = desired.with_builds(builds.result())
     with clock.phase("plan"):
         check_owner(session.checkout, desired, observed)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import http.client
+import json
 import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -57,6 +59,12 @@ class Engine:
 
     def delete(self, path: str, **query: object) -> None:
         self._send("DELETE", path, None, TIMEOUT, query)
+
+    def past_events(self, since: float, **filters: list[str]) -> list[dict[str, Any]]:
+        """Return the engine's events from a moment on (seconds since 1970) until now, as far as it keeps them."""
+        query = {"since": f"{since:.6f}", "until": f"{time.time():.6f}", "filters": filters}
+        said = self._wire.raw("GET", f"/v{self._version}{with_query('/events', query)}", TIMEOUT)
+        return [json.loads(line) for line in said.splitlines() if line.strip()]
 
     def archive(self, container: str, path: str) -> bytes | None:
         """Return a tar of a path inside a container, running or not; None when there is no such path."""

@@ -1,0 +1,67 @@
+"""Wait for what somebody who is gone has begun: the engine finishes it, and calls it running meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.wire import Refused
+from scaffold.stack.observed import Container
+
+LOOK_BACK = 60.0
+"""Seconds within which a stop counts that somebody has begun."""
+DEFAULT_GRACE = 10
+"""Seconds, the engine's own, until SIGKILL follows."""
+
+
+def settle(engine: Engine, found: Iterable[Container]) -> bool:
+    """Wait for containers that are about to go: whoever was killed may have begun to stop or remove them.
+
+    The engine calls them running until they end. Returns whether there were any.
+    """
+    items = list(found)
+    with engine_errors("reading what goes on"):
+        stopping = list(_stopping(engine, items))
+    going = [(item, "removed", float(DEFAULT_GRACE)) for item in items if item.state == "removing"]
+    going += [(item, "not-running", left) for item, left in stopping]
+    for item, condition, seconds in going:
+        # One that survives its stop, or its removal, is what it is.
+        with contextlib.suppress(OSError, Refused):
+            engine.post(f"/containers/{item.id}/wait", timeout=max(1.0, seconds), condition=condition)
+    return bool(going)
+
+
+def _stopping(engine: Engine, found: Iterable[Container]) -> Iterator[tuple[Container, float]]:
+    """Yield the running containers that have got their stop signal, with the seconds until SIGKILL follows."""
+    running = {item.id: item for item in found if item.state == "running"}
+    if not running:
+        return
+    now = time.time()
+    ids = list(running)
+    last: dict[str, dict[str, Any]] = {}
+    for event in engine.past_events(now - LOOK_BACK, container=ids, event=["kill", "start"]):
+        last[event["Actor"]["ID"]] = event
+    for id_, event in last.items():
+        container = running.get(id_)
+        config = container.body.get("Config") if container else None
+        if container is None or event["Action"] != "kill" or not isinstance(config, Mapping):
+            continue
+        if event["Actor"]["Attributes"].get("signal") == str(_signal(config.get("StopSignal"))):
+            grace = config.get("StopTimeout")
+            until = event["time"] + (grace if isinstance(grace, int) else DEFAULT_GRACE) + 2
+            yield container, until - now
+
+
+def _signal(name: object) -> int:
+    """Return the number of a signal such as `SIGINT`, `INT` or `2`; SIGTERM where nothing is said."""
+    text = str(name or "SIGTERM").upper()
+    if text.isdigit():
+        return int(text)
+    try:
+        return int(signal.Signals[text if text.startswith("SIG") else f"SIG{text}"])
+    except KeyError:
+        return int(signal.SIGTERM)
