@@ -36,7 +36,7 @@ def settle(engine: Engine, found: Iterable[Container]) -> bool:
 
 
 def _stopping(engine: Engine, found: Iterable[Container]) -> Iterator[tuple[Container, float]]:
-    """Yield the running containers that have got their stop signal, with the seconds until SIGKILL follows."""
+    """Yield the running containers that have got their stop signal, with the seconds until SIGKILL."""
     running = {item.id: item for item in found if item.state == "running"}
     if not running:
         return
