@@ -315,8 +315,8 @@ def _until_cancelled(
 ) -> Iterator[dict[str, Any]]:
     """Yield the stream's events; raise Interrupted as soon as the person gives up, whatever it waits for.
 
-    Even its beginning may be long in coming: some registries say nothing for half a minute. The SDK has no way
-    to end it, so the reader is left to the end of the process, which closes the connection; then the engine
+    Even its beginning may be long in coming: a registry may say nothing for half a minute. The SDK has no
+    way to end it, so the reader is left to the end of the process, which closes the connection; then the engine
     gives the pull up.
     """
     events: queue.SimpleQueue[dict[str, Any] | BaseException | None] = queue.SimpleQueue()
