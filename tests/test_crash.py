@@ -1,0 +1,207 @@
+"""Whatever breaks in the middle: one more `scaffold run` reaches what is asked for, and no row is lost.
+
+In `make test` a sample of everything; with SCAFFOLD_SOAK=1 every call, 100 kills, and Compose beside it.
+"""
+
+import random
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import docker
+import pytest
+from docker.errors import NotFound
+
+from scaffold.engine.client import endpoint
+from tests.conftest import named
+from tests.crash import compose
+from tests.crash.daemon import Daemon, daemon
+from tests.crash.proxy import Cut
+from tests.crash.rounds import SCENES, SOAK, Score, calls, cut_off, killed, prepare, recovered, sample
+from tests.crash.subject import Subject, subject
+from tests.projects import until
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(7200 if SOAK else 600)]
+
+CUTS = 4
+"""Calls that are cut in `make test`, for each scene and each kind of cut."""
+KILLS = 100 if SOAK else 20
+LONGEST = {"first start": 4.0, "recreate": 3.0, "down": 2.0}
+"""Seconds within which a kill comes; about what the command takes on a slow machine."""
+FIRST_STARTS = 30 if SOAK else 4
+ENGINE_KILLS = 10 if SOAK else 2
+COMPOSE_KILLS = 30
+SEED = 20261124
+
+Show = Callable[[Score], None]
+
+
+@pytest.fixture
+def show(capsys: pytest.CaptureFixture[str]) -> Show:
+    """Print a score although pytest captures, then claim that nothing failed."""
+
+    def printed(score: Score) -> None:
+        with capsys.disabled():
+            print(f"\n  {score}")
+        assert not score.failures, str(score)
+
+    return printed
+
+
+@pytest.fixture(scope="module")
+def broken(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    with named(engine) as name:
+        made = subject(tmp_path_factory.mktemp("crash") / name, engine)
+        yield made
+        made.wipe()
+
+
+@pytest.fixture(scope="module")
+def keeper(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    with named(engine) as name:
+        made = subject(tmp_path_factory.mktemp("crash") / name, engine, anonymous=True)
+        yield made
+        made.wipe()
+
+
+@pytest.fixture(scope="module")
+def own_engine() -> Iterator[Daemon]:
+    with daemon(["postgres:18", "python:3.13-slim"]) as made:
+        yield made
+
+
+@pytest.fixture
+def switched(own_engine: Daemon, tmp_path: Path) -> Iterator[Subject]:
+    """The project on the engine that may be killed."""
+    client = docker.DockerClient(own_engine.host, version="1.44")
+    made = subject(tmp_path / "switched", client, environment={"DOCKER_HOST": own_engine.host})
+    yield made
+    made.wipe()
+    client.close()
+
+
+@pytest.mark.parametrize("cut", list(Cut))
+@pytest.mark.parametrize("scene", SCENES)
+def test_run_recovers_after_being_cut_off_at_any_call(
+    broken: Subject, keeper: Subject, tmp_path: Path, show: Show, scene: str, cut: Cut
+) -> None:
+    victim = keeper if scene == "recreate" else broken
+    upstream = endpoint().removeprefix("unix://")
+    sequence = calls(victim, scene, tmp_path / "sock", upstream)
+    score = Score(f"cut off {cut}, {scene}, {len(sequence)} calls")
+    for at in sample(len(sequence), CUTS):
+        what = f"call {at}, {sequence[at - 1]}"
+        score.take(what, partial(cut_off, victim, scene, tmp_path / "sock", upstream, at, cut))
+    show(score)
+
+
+def test_run_recovers_after_a_kill_at_any_moment(broken: Subject, show: Show) -> None:
+    random_source = random.Random(SEED)
+    score = Score("SIGKILL of scaffold")
+    for _ in range(KILLS):
+        scene = random_source.choice(SCENES)
+        moment = random_source.uniform(0, LONGEST[scene])
+        score.take(f"{scene}, {moment:.3f} s", partial(killed, broken, scene, moment))
+    show(score)
+
+
+def test_database_killed_while_it_is_initialised_begins_anew(broken: Subject, show: Show) -> None:
+    random_source = random.Random(SEED)
+    score = Score("SIGKILL of PostgreSQL during its first start")
+    for _ in range(FIRST_STARTS):
+        moment = random_source.uniform(0, 1.5)
+        score.take(f"{moment:.3f} s", partial(_first_start_killed, broken, moment))
+    show(score)
+
+
+def _first_start_killed(victim: Subject, moment: float) -> None:
+    victim.wipe()
+    process = victim.project.start("run")
+    api, name = victim.engine.api, victim.project.container("db")
+    until(lambda: _is_running(victim, name), "the database runs")
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(moment)
+    api.kill(name)
+    out, err = process.communicate(timeout=60)
+    victim.project.check_output(out + err)
+    recovered(victim)
+
+
+def _is_running(victim: Subject, name: str) -> bool:
+    try:
+        return bool(victim.engine.api.inspect_container(name)["State"]["Running"])
+    except NotFound:
+        return False
+
+
+def test_volume_with_rows_is_never_emptied(broken: Subject) -> None:
+    broken.wipe()
+    broken.recover()
+    broken.insert(100)
+    api, name = broken.engine.api, broken.project.container("db")
+    # As in a copy of a database, which comes without this file.
+    api.exec_start(api.exec_create(name, ["sh", "-c", "rm $PGDATA/postmaster.opts"])["Id"])
+    api.kill(name)
+    done = broken.recover()
+    assert "cut short" not in done.out + done.err
+    broken.check()
+
+
+def test_run_recovers_after_the_engine_was_killed(own_engine: Daemon, switched: Subject, show: Show) -> None:
+    random_source = random.Random(SEED)
+    score = Score("SIGKILL of the engine, with and without its containers")
+    for number in range(ENGINE_KILLS):
+        end = own_engine.switch_off if number % 2 else own_engine.kill
+        scene = SCENES[number % 2] if number < 2 else random_source.choice(SCENES)
+        moment = random_source.uniform(0.3, LONGEST[scene])
+        score.take(
+            f"{end.__name__}, {scene}, {moment:.3f} s",
+            partial(_engine_killed, own_engine, switched, scene, moment, end),
+        )
+    show(score)
+
+
+def _engine_killed(
+    engine: Daemon, victim: Subject, scene: str, moment: float, end: Callable[[], None]
+) -> None:
+    process = victim.project.start(*prepare(victim, scene))
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(moment)
+    early = process.poll() is None
+    try:
+        end()
+        out, err = process.communicate(timeout=60)
+    finally:
+        engine.start()
+    victim.project.check_output(out + err)
+    if early and process.returncode:
+        assert process.returncode == 1, err
+        assert "engine" in err, err
+    recovered(victim)
+
+
+def test_disk_full_during_a_build_is_named_and_mended(own_engine: Daemon, switched: Subject) -> None:
+    switched.recover()
+    switched.insert()
+    dockerfile = switched.project.folder / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace("CMD", "RUN head -c 200M /dev/zero >/big\nCMD"))
+    with own_engine.full(left=50):
+        failed = switched.project.scaffold("run", code=1)
+        # What ran goes on running on the full disk.
+        assert switched.counted() == switched.rows
+    assert "docker system df" in failed.err, failed
+    recovered(switched)
+
+
+@pytest.mark.skipif(not SOAK, reason="the comparison belongs to the soak")
+def test_compose_beside_it(
+    engine: docker.DockerClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with named(engine) as name:
+        made = subject(tmp_path / name, engine)
+        score = compose.killed_recreates(made, COMPOSE_KILLS, SEED)
+        made.wipe()
+    with capsys.disabled():
+        print(f"\n  {score}")
