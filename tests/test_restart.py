@@ -24,8 +24,8 @@ def test_restart_stops_dependents_first_and_starts_dependencies_first() -> None:
     desired = read()
     plan = restarting.restart(desired, running(desired))
     assert str(plan) == (
-        "stop container p-app-1: stop [restart]\n"
-        "stop container p-db-1: stop [restart]\n"
+        "stop container p-app-1: restart [restart]\n"
+        "stop container p-db-1: restart [restart]\n"
         "start container p-db-1: restart [restart]\n"
         "prove service db: restarted\n"
         "start container p-app-1: restart [restart]\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Desired, Service
@@ -22,7 +23,8 @@ def restart(desired: Desired, observed: Observed, asked: Collection[str] = ()) -
     services = _restarted(desired, asked)
     containers = {service.name: _existing(service, observed, asked) for service in services}
     affected = [service.name for service in services if containers[service.name]]
-    steps = list(planning.stop(desired, observed, affected).steps) if affected else []
+    stopping = planning.stop(desired, observed, affected).steps if affected else ()
+    steps = [replace(item, step=replace(item.step, reason=REASON)) for item in stopping]
     stops = {
         item.step.name: index for index, item in enumerate(steps) if isinstance(item.step, StopContainer)
     }
