@@ -316,8 +316,8 @@ def _until_cancelled(
     """Yield the stream's events; raise Interrupted as soon as the person gives up, whatever it waits for.
 
     Even its beginning may be long in coming: a registry may say nothing for half a minute. The SDK has no
-    way to end it, so the reader is left to the end of the process, which closes the connection; then the engine
-    gives the pull up.
+    way to end it, so the reader is left to the end of the process; that closes the connection, and the
+    engine gives the pull up.
     """
     events: queue.SimpleQueue[dict[str, Any] | BaseException | None] = queue.SimpleQueue()
 
