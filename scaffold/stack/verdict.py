@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from scaffold.stack.desired import Service
-from scaffold.stack.difference import masked
+from scaffold.stack.difference import masked, without_secrets
 
 LOGS = "See `scaffold logs {service}`."
 _LONGEST = 200
@@ -96,7 +96,12 @@ class Evidence:
 
 
 def explain(evidence: Evidence) -> Verdict:
-    """Return the verdict on a container."""
+    """Return the verdict on a container; the values of secret variables are hidden in it."""
+    found = _explain(evidence)
+    return Verdict(*without_secrets(evidence.service, (found.message, found.hint)))
+
+
+def _explain(evidence: Evidence) -> Verdict:
     if evidence.health is not None:
         return _unhealthy(evidence)
     if evidence.ended:
@@ -433,7 +438,9 @@ def _wrong_url(service: Service) -> Verdict | None:
         example = example or next(
             (text for like, text in _EXAMPLES if re.search(like, name)), "https://host/"
         )
-        shown = f"`{masked(name, value)}`" if value else "empty"
+        # Without a scheme it is no URL, and its password is still one.
+        hidden = re.sub(r":[^:@/\s]+@", ":•••@", masked(name, value))
+        shown = f"`{hidden}`" if value else "empty"
         return Verdict(f"{name} is no URL, it is {shown}", f"Write it as `{example}`.")
     return None
 
