@@ -191,14 +191,10 @@ def test_cp_goes_both_ways(shop: Project) -> None:
     "command",
     [
         ("logs", "nope"),
-        ("shell", "nope"),
         ("exec", "nope", "true"),
         ("stats", "nope"),
-        ("restart", "nope"),
         ("kill", "nope"),
         ("cp", "nope:/x", "."),
-        ("build", "nope"),
-        ("pull", "nope"),
     ],
 )
 def test_unknown_service_is_answered_with_the_known_ones(shop: Project, command: tuple[str, ...]) -> None:
