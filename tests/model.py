@@ -130,6 +130,8 @@ class Model:
                     expected = "exited" if service.one_shot else "running"
                     _need(container.state == expected, f"{name} is {container.state}, not {expected}")
                     _need(not service.one_shot or container.exit_code == 0, f"{name} failed")
+            case _:
+                raise AssertionError(f"not done to containers: {step}")
 
     def _container(self, name: str) -> Container:
         _need(name in self.containers, f"there is no container {name}")

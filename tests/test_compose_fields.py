@@ -20,6 +20,7 @@ import yaml
 from scaffold.errors import ProjectError
 from scaffold.stack import desired as wish
 from tests.conftest import named
+from tests.inspected import documents, flat, typed
 from tests.projects import Project, handwritten
 
 pytestmark = pytest.mark.engine
@@ -41,34 +42,6 @@ OTHERWISE = {
 }
 """Services whose container is not the same, with the reason; each has a test of its own."""
 
-# What differs between any two containers: identity, time, and what the engine draws by lot.
-_OWN = (
-    *("Id", "Created", "State", "ResolvConfPath", "HostnamePath", "HostsPath", "LogPath", "GraphDriver"),
-    "ExecIDs",  # a health check that runs just now
-)
-_DRAWN = (
-    "SandboxID",
-    "SandboxKey",
-    "EndpointID",
-    "Gateway",
-    "IPAddress",
-    "NetworkID",
-    "MacAddress",
-    "IPPrefixLen",
-)
-_LABELS = {
-    # Compose's digest of its own model; ours is of the engine's request.
-    "com.docker.compose.config-hash": "the digest of what the container was made from",
-    "com.docker.compose.image": "Compose notes the image's id; the engine has it in Image",
-    "com.docker.compose.version": "the version of Compose",
-    "com.docker.compose.project.environment_file": "only set by Compose when --env-file is given",
-    "dev.scaffold.digest": "ours: what scaffold compares",
-    "dev.scaffold.path": "ours: the checkout",
-    "dev.scaffold.context": "ours: the digest of a build context, on the image",
-}
-"""Labels that may differ, with the reason."""
-_DEPENDS_ON = "com.docker.compose.depends_on"
-
 
 @dataclass(frozen=True)
 class Both:
@@ -77,6 +50,8 @@ class Both:
     project: Project
     by_compose: Mapping[str, Any]
     by_scaffold: Mapping[str, Any]
+    by_commands: Mapping[str, Any]
+    commands: str
 
 
 def variables() -> dict[str, str]:
@@ -120,112 +95,14 @@ def both(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) 
         project.run("docker", "compose", "up", "--detach")
         by_compose = documents(engine, name)
         project.run("docker", "compose", "down", "--volumes", "--timeout", "0")
+        commands = project.scaffold("plan", "--commands").out
+        project.run("bash", "-euo", "pipefail", "-c", commands)
+        by_commands = documents(engine, name)
+        project.scaffold("plan", "--exit-code")
+        project.run("docker", "compose", "down", "--volumes", "--timeout", "0")
         project.scaffold("run", "--quiet")
-        yield Both(project, by_compose, documents(engine, name))
+        yield Both(project, by_compose, documents(engine, name), by_commands, commands)
         project.run("docker", "compose", "down", "--timeout", "0")  # side by side; the rest is the fixture's
-
-
-def documents(engine: docker.DockerClient, name: str) -> dict[str, Any]:
-    """Return what the engine says of everything in the project, without what differs between any two."""
-    label = {"label": f"com.docker.compose.project={name}"}
-    containers = [
-        engine.api.inspect_container(c["Id"]) for c in engine.api.containers(all=True, filters=label)
-    ]
-    ids = {item["Id"]: item["Name"].lstrip("/") for item in containers}
-    ids |= {item["Id"]: item["Name"] for item in engine.api.networks()}
-    found: dict[str, Any] = {item["Name"].lstrip("/"): plain(item, ids) for item in containers}
-    for network in engine.api.networks(filters=label):
-        kept = ("Driver", "Options", "Internal", "Attachable", "EnableIPv6", "Scope", "Ingress")
-        own = {key: network[key] for key in kept} | {"Labels": labels(network["Labels"])}
-        if network["Name"].endswith("_first"):  # the others' addresses are drawn from the engine's pool
-            own["IPAM"] = network["IPAM"]
-        found[f"network {network['Name']}"] = own
-    for volume in engine.api.volumes(filters=label)["Volumes"] or ():
-        own = {key: volume[key] for key in ("Driver", "Options", "Scope")}
-        found[f"volume {volume['Name']}"] = own | {"Labels": labels(volume["Labels"])}
-    return found
-
-
-def plain(document: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
-    """Return an inspect document as it can be compared: no identity, no time, sets in order, ids as names."""
-    made = {key: value for key, value in document.items() if key not in _OWN}
-    short = document["Id"][:12]
-    config, host, network = dict(made["Config"]), dict(made["HostConfig"]), dict(made["NetworkSettings"])
-    built = not config["Image"].startswith("debian:")
-    made["Image"] = "built" if built else made["Image"]
-    config["Labels"] = labels(config["Labels"])
-    # A container that uses another one's network has its host name as well.
-    config["Hostname"] = next(
-        (name for key, name in ids.items() if key[:12] == config["Hostname"]), config["Hostname"]
-    )
-    config["Labels"][_DEPENDS_ON] = sorted(config["Labels"].get(_DEPENDS_ON, "").split(","))
-    config["ExposedPorts"] = sorted(config.get("ExposedPorts") or ())
-    config["Env"] = sorted(config["Env"] or ())
-    for key in ("NetworkMode", "IpcMode", "PidMode"):
-        kind, _, owner = host[key].rpartition(":")
-        host[key] = f"{kind}:{ids.get(owner, owner)}"
-    # Compose goes through maps of its own; the order has no meaning.
-    for key in ("Ulimits", "ExtraHosts"):
-        host[key] = sorted(host.get(key) or [], key=str)
-    host["Mounts"] = sorted([*(host.get("Mounts") or ()), *map(as_mount, host.pop("Binds") or ())], key=str)
-    made["Mounts"] = sorted(map(mount, made["Mounts"]), key=str)
-    made["NetworkSettings"] = {
-        "Networks": {
-            name: {
-                **{key: value for key, value in endpoint.items() if key not in _DRAWN},
-                "MacAddress": endpoint["MacAddress"]
-                if endpoint["MacAddress"].startswith("02:42:ac:11:00:4")
-                else "",
-                "Aliases": sorted(
-                    "(the id)" if alias == short else alias for alias in endpoint["Aliases"] or ()
-                ),
-                "DNSNames": sorted(
-                    "(the id)" if name == short else name for name in endpoint["DNSNames"] or ()
-                ),
-            }
-            for name, endpoint in network["Networks"].items()
-        },
-        "Ports": sorted(
-            f"{binding['HostIp']} {target}"
-            for target, bindings in network["Ports"].items()
-            for binding in bindings or ()
-        ),
-    }
-    return made | {"Config": config, "HostConfig": host}
-
-
-def as_mount(bind: str) -> dict[str, Any]:
-    """Return the old notation as the new one: Compose has changed between them for volumes."""
-    source, target, options = bind.split(":")
-    if source.startswith("/"):
-        return {"Type": "bind", "Source": source, "Target": target, "Options": options}
-    return {"Type": "volume", "Source": source, "Target": target} | (
-        {"ReadOnly": True} if options == "ro" else {}
-    )
-
-
-def mount(item: Mapping[str, Any]) -> dict[str, Any]:
-    anonymous = item["Type"] == "volume" and len(item["Name"]) == 64
-    # The mode repeats the notation; what counts is in RW.
-    return dict(item) | {"Mode": ""} | ({"Name": "(anonymous)", "Source": "(anonymous)"} if anonymous else {})
-
-
-def labels(found: Mapping[str, str] | None) -> dict[str, str]:
-    return {name: value for name, value in (found or {}).items() if name not in _LABELS}
-
-
-def flat(value: object, path: str = "") -> dict[str, object]:
-    """Return every field by its path, so that a difference names what differs.
-
-    What is empty counts as left out: the engine shows `[]` for an empty list that was sent, else `null`.
-    """
-    if isinstance(value, Mapping) and value:
-        pairs = [(f"{path}.{key}", item) for key, item in value.items()]
-    elif isinstance(value, list) and value:
-        pairs = [(f"{path}[{index}]", item) for index, item in enumerate(value)]
-    else:
-        return {} if value in (None, {}, []) else {path.lstrip("."): value}
-    return {name: item for key, part in pairs for name, item in flat(part, key).items()}
 
 
 def names_of(both: Both, service: str) -> list[str]:
@@ -243,6 +120,17 @@ def test_container_equals_the_one_that_compose_makes(both: Both, service: str) -
     assert names
     for name in names:
         assert flat(both.by_scaffold[name]) == flat(both.by_compose[name])
+
+
+@pytest.mark.parametrize("service", [name for name in SERVICES if name not in INACTIVE])
+def test_container_equals_the_one_that_the_printed_commands_make(both: Both, service: str) -> None:
+    for name in names_of(both, service):
+        assert typed(both.by_commands[name]) == typed(both.by_scaffold[name])
+
+
+def test_printed_commands_hold_no_secret(both: Both) -> None:
+    assert "hidden" not in both.commands
+    assert "build-token" not in both.commands
 
 
 def test_service_gets_its_mac_address(both: Both) -> None:

@@ -70,7 +70,7 @@ def _verb(steps: Sequence[Step]) -> str:
     verbs = {words(step)[0] for step in steps}
     if len(verbs) == 1:
         return verbs.pop()
-    if "remove" in verbs:
+    if verbs & {"remove", "set aside"}:
         return "recreate" if "create" in verbs else "remove"
     if "create" in verbs:
         return "create"

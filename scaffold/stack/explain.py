@@ -1,11 +1,12 @@
 """The docker commands that a person would type for a plan, in order, each with one line of why. Pure.
 
-Passwords stay in .env: a value that holds one is written with the variable's name, and reaches the container
-through the environment of the docker command, so that neither the screen nor the process list shows it.
+Passwords stay where they are: a word that holds one from .env is written with the variable's name. The
+environment of a container goes through that of the docker command, so that the process list does not show it.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from itertools import pairwise
 
 from scaffold.stack import names
 from scaffold.stack.desired import Build, Desired, Network, Service, Volume, container_request
-from scaffold.stack.difference import is_secret
-from scaffold.stack.plan import Plan
+from scaffold.stack.difference import is_secret, mask_urls, secrets_of
+from scaffold.stack.plan import NOT_THERE, Plan
+from scaffold.stack.request import InlineFile
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,
@@ -86,7 +88,11 @@ _HEALTH_FLAGS = (
     ("StartPeriod", "--health-start-period"),
     ("StartInterval", "--health-start-interval"),
 )
-
+_RECURSION = (
+    ("NonRecursive", "disabled"),
+    ("ReadOnlyNonRecursive", "writable"),
+    ("ReadOnlyForceRecursive", "readonly"),
+)
 
 _WIDTH = 100
 """Columns up to which a command stays on one line."""
@@ -100,88 +106,138 @@ class Command:
     text: str
 
 
+@dataclass(frozen=True)
+class _Shell:
+    """Writes words for a shell; `hidden` are the secrets of .env by the variable that holds them."""
+
+    hidden: Mapping[str, str]
+
+    def join(self, *words: str) -> str:
+        """Return a shell line; a long one is broken before each option, as people write it."""
+        quoted = [self.quote(word) for word in words]
+        line = " ".join(quoted)
+        if len(line) <= _WIDTH:
+            return line
+        made = quoted[0]
+        for before, word in pairwise(quoted):
+            # An option's value stays beside it.
+            breaks = word.startswith("--") or ("\n" in made and not before.startswith("--"))
+            made += (" \\\n  " if breaks else " ") + word
+        return made
+
+    def quote(self, word: str) -> str:
+        return self._with_variables(word) if self.hides(word) else shlex.quote(word)
+
+    def hides(self, text: str) -> bool:
+        return any(secret in text for secret in self.hidden.values())
+
+    def _with_variables(self, value: str) -> str:
+        """Return the value in double quotes, each secret in it replaced by its variable."""
+        pattern = "|".join(
+            re.escape(secret) for secret in sorted(self.hidden.values(), key=len, reverse=True)
+        )
+        variable_of = {secret: name for name, secret in self.hidden.items()}
+        parts = re.split(f"({pattern})", value)
+        made = [
+            f"${{{variable_of[part]}}}" if index % 2 else re.sub(r'([\\"$`])', r"\\\1", part)
+            for index, part in enumerate(parts)
+        ]
+        return f'"{"".join(made)}"'
+
+
 def commands(plan: Plan, desired: Desired, variables: Mapping[str, str]) -> tuple[Command, ...]:
     """Return the shell lines for a plan; `variables` are those of .env."""
-    hidden = {name: value for name, value in variables.items() if value and is_secret(name)}
-    lines = [line for item in plan.steps for line in _lines(item.step, desired, hidden)]
-    if lines and any("${" in line.text for line in lines):
-        lines.insert(0, Command("passwords stay in .env", "set -a; . ./.env; set +a"))
+    hidden = {
+        name: value
+        for name, value in variables.items()
+        if value and (is_secret(name) or mask_urls(value) != value)
+    }
+    shell = _Shell(hidden)
+    lines = [line for item in plan.steps for line in _lines(item.step, desired, shell)]
+    if any("${" in line.text or "env=" in line.text for line in lines):
+        lines.insert(0, Command("passwords stay in .env: this shell learns them", "set -a; . ./.env; set +a"))
     return tuple(lines)
 
 
-def _lines(step: Step, desired: Desired, hidden: Mapping[str, str]) -> Iterator[Command]:
+def _lines(step: Step, desired: Desired, shell: _Shell) -> Iterator[Command]:
+    why = "" if step.reason == NOT_THERE else f": {step.reason}"
     match step:
-        case PullImage(reference=reference, platform=platform, reason=why):
+        case PullImage(reference=reference, platform=platform):
             flags = ["--platform", platform] if platform else []
-            yield Command(f"get the image: {why}", _join("docker", "pull", *flags, reference))
-        case BuildImage(service=service, reason=why):
+            yield Command(f"get the image {reference}{why}", shell.join("docker", "pull", *flags, reference))
+        case BuildImage(service=service):
             assert service.build is not None
-            yield Command(
-                f"build the image of {service.name}: {why}", _build(desired, service, service.build)
-            )
-        case CreateNetwork(network=network, reason=why):
-            yield Command(
-                f"containers on it find each other by service name: {why}", _network(network, desired)
-            )
-        case RemoveNetwork(name=name, reason=why):
-            yield Command(f"remove the network: {why}", _join("docker", "network", "rm", name))
-        case CreateVolume(volume=volume, reason=why):
-            yield Command(
-                f"the data lives here, whatever happens to containers: {why}", _volume(volume, desired)
-            )
-        case RemoveVolume(name=name, reason=why):
-            yield Command(f"DELETE THE DATA: {why}", _join("docker", "volume", "rm", name))
-        case RemoveImage(reference=reference, reason=why):
-            yield Command(f"remove the image: {why}", _join("docker", "image", "rm", reference))
-        case CreateContainer(service=service, reason=why):
-            yield Command(f"{service.name}: {why}", _create(desired, step, hidden))
-        case SetAsideContainer(name=name, reason=why):
-            yield Command(
-                f"set it aside, the new one takes over its volumes: {why}",
-                _join("docker", "rename", name, step.aside),
-            )
-        case StartContainer(name=name, reason=why):
-            yield Command(f"start it: {why}", _join("docker", "start", name))
-        case UnpauseContainer(name=name, reason=why):
-            yield Command(f"let it go on: {why}", _join("docker", "unpause", name))
-        case StopContainer(name=name, timeout=timeout, reason=why):
-            yield Command(f"stop it politely: {why}", _join("docker", "stop", "--time", str(timeout), name))
-        case RemoveContainer(name=name, reason=why):
-            yield Command(f"remove it, its volumes stay: {why}", _join("docker", "rm", name))
+            text = _build(desired, service, service.build, shell)
+            yield Command(f"build the image that {service.name} is made from{why}", text)
+        case CreateNetwork(network=network):
+            text = _network(network, desired, shell)
+            yield Command(f"a network on which containers find each other by service name{why}", text)
+        case RemoveNetwork(name=name):
+            yield Command(f"remove the network{why}", shell.join("docker", "network", "rm", name))
+        case CreateVolume(volume=volume):
+            text = _volume(volume, desired, shell)
+            yield Command(f"a volume: the data in it outlives the containers{why}", text)
+        case RemoveVolume(name=name):
+            yield Command(f"DELETE THE DATA{why}", shell.join("docker", "volume", "rm", name))
+        case RemoveImage(reference=reference):
+            yield Command(f"remove the image{why}", shell.join("docker", "image", "rm", reference))
+        case _:
+            yield from _container_lines(step, desired, shell, why)
+
+
+def _container_lines(step: Step, desired: Desired, shell: _Shell, why: str) -> Iterator[Command]:
+    match step:
+        case CreateContainer(service=service, name=name):
+            text = _create(desired, step, shell)
+            yield Command(f"make the container of {service.name}; it does not run yet{why}", text)
+            for file in service.files:
+                yield Command(f"put {file.path} into it", _copy(file, name, shell))
+        case SetAsideContainer(name=name):
+            text = shell.join("docker", "rename", name, step.aside)
+            yield Command(f"set it aside until the new one has its volumes{why}", text)
+        case StartContainer(name=name):
+            yield Command(f"start it{why}", shell.join("docker", "start", name))
+        case UnpauseContainer(name=name):
+            yield Command(f"let it go on{why}", shell.join("docker", "unpause", name))
+        case StopContainer(name=name, timeout=timeout):
+            text = shell.join("docker", "stop", "--time", str(timeout), name)
+            yield Command(f"ask it to end, and kill it after {timeout} s{why}", text)
+        case RemoveContainer(name=name):
+            yield Command(f"remove it; volumes stay{why}", shell.join("docker", "rm", name))
         case Prove():
-            yield from _prove(step)
+            yield from _prove(step, shell)
+        case _:
+            raise AssertionError(f"no command for {step}")
 
 
-def _prove(step: Prove) -> Iterator[Command]:
+def _prove(step: Prove, shell: _Shell) -> Iterator[Command]:
     service = step.service
     for name in step.containers:
         if service.one_shot:
             yield Command(
                 f"wait until {service.name} has finished, and fail if it failed",
-                f'test "$({_join("docker", "wait", name)})" = 0',
+                f'test "$({shell.join("docker", "wait", name)})" = 0',
             )
         elif service.ready_path and service.ports:
             port = service.ports[0]
-            address = f"$({_join('docker', 'port', name, f'{port.target}/{port.protocol}')} | head -n 1)"
+            address = f"$({shell.join('docker', 'port', name, f'{port.target}/{port.protocol}')} | head -n 1)"
             url = f"http://{address}{service.ready_path}"
             yield Command(
                 f"wait until {service.name} answers",
                 f'until curl -fsS -o /dev/null "{url}" 2>/dev/null; do sleep 0.1; done',
             )
         elif service.has_healthcheck:
-            inspect = _join("docker", "inspect", "--format", "{{.State.Health.Status}}", name)
+            inspect = shell.join("docker", "inspect", "--format", "{{.State.Health.Status}}", name)
             yield Command(
                 f"wait until {service.name} is healthy",
                 f'until [ "$({inspect})" = healthy ]; do sleep 0.1; done',
             )
 
 
-def _build(desired: Desired, service: Service, build: Build) -> str:
+def _build(desired: Desired, service: Service, build: Build, shell: _Shell) -> str:
     words = ["docker", "buildx", "build", "--load", "--provenance=false", "--tag", service.image]
-    words += [
-        "--file",
-        build.dockerfile if build.dockerfile.startswith("/") else f"{build.context}/{build.dockerfile}",
-    ]
+    path = build.dockerfile if build.dockerfile.startswith("/") else f"{build.context}/{build.dockerfile}"
+    words += ["--file", "-" if build.inline is not None else path]
     words += ["--target", build.target] if build.target else []
     for name, value in build.args:
         words += ["--build-arg", name if value is None else f"{name}={value}"]
@@ -206,10 +262,11 @@ def _build(desired: Desired, service: Service, build: Build) -> str:
     words += ["--network", build.network] if build.network else []
     words += ["--no-cache"] if build.no_cache else []
     words += ["--pull"] if build.pull else []
-    return _join(*words, build.context)
+    given = f"printf %s {shell.quote(build.inline)} | " if build.inline is not None else ""
+    return given + shell.join(*words, build.context)
 
 
-def _network(network: Network, desired: Desired) -> str:
+def _network(network: Network, desired: Desired, shell: _Shell) -> str:
     words = ["docker", "network", "create"]
     words += ["--driver", network.driver] if network.driver else []
     words += ["--internal"] if network.internal else []
@@ -224,7 +281,7 @@ def _network(network: Network, desired: Desired) -> str:
         names.DIGEST: network.digest,
         names.PATH: desired.path,
     }
-    return _join(*words, *_labels(labels), network.name)
+    return shell.join(*words, *_labels(labels), network.name)
 
 
 def _ipam(network: Network) -> list[str]:
@@ -234,7 +291,7 @@ def _ipam(network: Network) -> list[str]:
     ]
 
 
-def _volume(volume: Volume, desired: Desired) -> str:
+def _volume(volume: Volume, desired: Desired, shell: _Shell) -> str:
     words = ["docker", "volume", "create"]
     words += ["--driver", volume.driver] if volume.driver else []
     for name, value in volume.options:
@@ -244,10 +301,10 @@ def _volume(volume: Volume, desired: Desired) -> str:
         names.VOLUME: volume.key,
         names.PATH: desired.path,
     }
-    return _join(*words, *_labels(labels), volume.name)
+    return shell.join(*words, *_labels(labels), volume.name)
 
 
-def _create(desired: Desired, step: CreateContainer, hidden: Mapping[str, str]) -> str:
+def _create(desired: Desired, step: CreateContainer, shell: _Shell) -> str:
     service = step.service
     request = container_request(desired, service, step.number, step.keeps)
     host = _mapping(request.get("HostConfig"))
@@ -255,13 +312,18 @@ def _create(desired: Desired, step: CreateContainer, hidden: Mapping[str, str]) 
     words += ["--platform", service.platform] if service.platform else []
     words += _networks(request, host)
     prefix = []
+    own = secrets_of(service)
     for entry in _texts(request.get("Env")):
         variable, equals, value = entry.partition("=")
-        if equals and any(secret in value for secret in hidden.values()):
-            prefix.append(f"{variable}={_with_variables(value, hidden)}")
-            words += ["--env", variable]
+        if equals and shell.hides(value):
+            prefix.append(f"{variable}={shell.quote(value)}")
+        elif equals and any(secret in value for secret in own):
+            # It stands in compose.yaml itself, or comes from this shell.
+            prefix.append(f'{variable}="${{{variable}:?its value is in compose.yaml}}"')
         else:
             words += ["--env", entry]
+            continue
+        words += ["--env", variable]
     words += _host_flags(request, host)
     words += _health(_mapping(request.get("Healthcheck")))
     labels = {str(key): str(value) for key, value in _mapping(request.get("Labels")).items()}
@@ -270,15 +332,22 @@ def _create(desired: Desired, step: CreateContainer, hidden: Mapping[str, str]) 
     if "Entrypoint" in request:
         words += ["--entrypoint", entrypoint[0] if entrypoint else ""]
     tail = [service.image, *entrypoint[1:], *_texts(request.get("Cmd"))]
-    return " ".join((*prefix, _join(*words, *tail)))
+    return " ".join((*prefix, shell.join(*words, *tail)))
 
 
-def _with_variables(value: str, hidden: Mapping[str, str]) -> str:
-    """Return the value in double quotes, each secret in it replaced by its variable."""
-    quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")
-    for name, secret in sorted(hidden.items(), key=lambda item: -len(item[1])):
-        quoted = quoted.replace(secret, f"${{{name}}}")
-    return f'"{quoted}"'
+def _copy(file: InlineFile, container: str, shell: _Shell) -> str:
+    """Return the line that copies a file in as a tar, which carries its mode and owner."""
+    content = f'"${{{file.variable}}}"' if file.variable else shell.quote(file.content)
+    path = shlex.quote(file.path.lstrip("/"))
+    copied = f'"$folder"/{path}'
+    options = f"--mode={file.mode:o} --owner={file.uid} --group={file.gid}"
+    return " \\\n  ".join(
+        (
+            f"folder=$(mktemp -d) && install -D /dev/null {copied} && printf %s {content} >{copied}",
+            f'&& tar -C "$folder" {options} -c {path} | {shell.join("docker", "cp", "-", f"{container}:/")}',
+            '&& rm -r "$folder"',
+        )
+    )
 
 
 def _networks(request: Json, host: Json) -> list[str]:
@@ -292,6 +361,7 @@ def _networks(request: Json, host: Json) -> list[str]:
         parts = [f"name={network}", *(f"alias={alias}" for alias in _texts(settings.get("Aliases")))]
         parts += [f"ip={address['IPv4Address']}"] if "IPv4Address" in address else []
         parts += [f"ip6={address['IPv6Address']}"] if "IPv6Address" in address else []
+        parts += [f"link-local-ip={item}" for item in _texts(address.get("LinkLocalIPs"))]
         parts += [f"mac-address={settings['MacAddress']}"] if "MacAddress" in settings else []
         parts += [f"driver-opt={key}={value}" for key, value in _mapping(settings.get("DriverOpts")).items()]
         words += ["--network", ",".join(parts)]
@@ -314,6 +384,7 @@ def _host_flags(request: Json, host: Json) -> list[str]:
     words += ["--interactive"] if request.get("OpenStdin") else []
     words += ["--init" if host["Init"] else "--init=false"] if "Init" in host else []
     words += ["--read-only"] if host.get("ReadonlyRootfs") else []
+    words += ["--security-opt", "systempaths=unconfined"] if "MaskedPaths" in host else []
     words += ["--privileged"] if host.get("Privileged") else []
     words += ["--oom-kill-disable"] if host.get("OomKillDisable") else []
     cpus = host.get("NanoCpus")
@@ -372,6 +443,8 @@ def _mount(mount: Json) -> str:
     bind, volume = _mapping(mount.get("BindOptions")), _mapping(mount.get("VolumeOptions"))
     tmpfs = _mapping(mount.get("TmpfsOptions"))
     parts += [f"bind-propagation={bind['Propagation']}"] if "Propagation" in bind else []
+    parts += [f"bind-recursive={word}" for key, word in _RECURSION if bind.get(key)]
+    parts += [f"volume-label={key}={value}" for key, value in _mapping(volume.get("Labels")).items()]
     parts += ["volume-nocopy"] if volume.get("NoCopy") else []
     parts += [f"volume-subpath={volume['Subpath']}"] if "Subpath" in volume else []
     parts += [f"tmpfs-size={tmpfs['SizeBytes']}"] if "SizeBytes" in tmpfs else []
@@ -397,19 +470,6 @@ def _health(check: Json) -> list[str]:
 
 def _labels(labels: Mapping[str, str]) -> list[str]:
     return [word for name, value in sorted(labels.items()) for word in ("--label", f"{name}={value}")]
-
-
-def _join(*words: str) -> str:
-    """Return a shell line; a long one is broken before each option, as people write it."""
-    line = shlex.join(words)
-    if len(line) <= _WIDTH:
-        return line
-    made = shlex.quote(words[0])
-    for before, word in pairwise(words):
-        # An option's value stays beside it.
-        breaks = word.startswith("--") or (made.count("\n") > 0 and not before.startswith("--"))
-        made += (" \\\n  " if breaks else " ") + shlex.quote(word)
-    return made
 
 
 def _texts(value: object) -> list[str]:

@@ -36,6 +36,8 @@ from scaffold.stack.steps import (
     words,
 )
 
+NOT_THERE = "not there yet"
+"""The reason of a first start."""
 DEFAULT_STOP_TIMEOUT = 10
 """Seconds, the engine's own, for containers whose service is no longer known."""
 
@@ -295,7 +297,7 @@ class _Fate:
             container = present.get(name) or observed.container(name)
             aside = present.get(names.set_aside(name))
             if container is None:
-                fate.missing[name] = "its replacement was interrupted" if aside else "not there yet"
+                fate.missing[name] = "its replacement was interrupted" if aside else NOT_THERE
                 if aside:
                     fate.aside[name] = aside.name
                     fate.keeps[name] = _kept(service, aside)
@@ -628,7 +630,7 @@ def _networks(
             gone = draft.add(RemoveNetwork(network.name, reason, Impact.RECREATE), waits)
             made[network.name] = draft.add(CreateNetwork(network, reason), [gone])
         elif observed.network(network.name) is None:
-            made[network.name] = draft.add(CreateNetwork(network, "not there yet"))
+            made[network.name] = draft.add(CreateNetwork(network, NOT_THERE))
     return made
 
 
@@ -654,7 +656,7 @@ def _volumes(
                 f"volumes.{volume.key}: external volume {volume.name} does not exist.",
                 f"Create it with `docker volume create {volume.name}`.",
             )
-        made[volume.name] = draft.add(CreateVolume(volume, "not there yet"))
+        made[volume.name] = draft.add(CreateVolume(volume, NOT_THERE))
     return made
 
 

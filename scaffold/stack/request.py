@@ -96,6 +96,8 @@ class InlineFile:
     mode: int = 0o444
     uid: int = 0
     gid: int = 0
+    variable: str = ""
+    """Where the content comes from, when not from compose.yaml."""
 
 
 @dataclass(frozen=True)
@@ -348,7 +350,7 @@ def _mounts(
             kind == "bind"
             and not bind.has("propagation")
             and not bind.has("recursive")
-            # Printed wherever it holds: for the short form always, for the long one by newer versions of Compose.
+            # Compose prints it wherever it holds.
             and bind.flag("create_host_path")
         )
         plain_volume = (
@@ -449,6 +451,7 @@ def _file(
         mode=0o444 if mode is None else int(str(mode), 8) if isinstance(mode, str) else item.integer("mode"),
         uid=item.integer("uid", 0),
         gid=item.integer("gid", 0),
+        variable=variable,
     )
 
 
