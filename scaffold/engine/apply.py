@@ -51,6 +51,8 @@ Prover = Callable[[Prove], str]
 Mend = Callable[[Service, str], str]
 """Mend what keeps a container from starting, if anything can be mended; returns what was done, or nothing."""
 
+PULSE = 0.1
+"""Seconds between two looks for a signal."""
 WORKERS = 16
 """Steps wait for the engine, not for this process."""
 
@@ -120,7 +122,7 @@ def apply(plan: Plan, work: Work) -> Applied:
                     pool.submit(one, index, plan.steps[index].step)
             if not running:
                 break
-            index, error = done.get()
+            index, error = _awaited(done)
             running -= 1
             first_error = first_error or error
             for needs in waiting.values():
@@ -130,6 +132,16 @@ def apply(plan: Plan, work: Work) -> Applied:
     if waiting:
         raise Interrupted
     return applied
+
+
+def _awaited(done: queue.SimpleQueue[tuple[int, ScaffoldError | None]]) -> tuple[int, ScaffoldError | None]:
+    """Return what comes next, and let Python see to signals meanwhile.
+
+    One that arrives while the interpreter is just about to block would otherwise wait for the next step.
+    """
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return done.get(timeout=PULSE)
 
 
 def _do(step: Step, index: int, work: Work) -> str:
