@@ -15,7 +15,7 @@ from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Container, Image, Network, Observed, Volume
 from scaffold.stack.plan import Plan, Wishes, plan, stop, teardown
-from scaffold.stack.steps import Impact
+from scaffold.stack.steps import CreateContainer, Impact
 
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 LATE = datetime(2026, 1, 2, tzinfo=UTC)
@@ -170,7 +170,9 @@ def test_changed_files_are_named() -> None:
     (app,) = (item for item in wanted.services if item.name == "app")
     assert app.build is not None
     build = replace(app.build, files={"a.py": "2", "b.py": "1", "new.py": "1"})
-    lines = str(plan(wanted.with_builds({"app": build}), replace(before, images={**before.images, "p-app": image})))
+    lines = str(
+        plan(wanted.with_builds({"app": build}), replace(before, images={**before.images, "p-app": image}))
+    )
     assert lines.splitlines()[0] == "build image p-app: context changed (3 files: a.py, gone.py, new.py)"
 
 
@@ -246,7 +248,9 @@ def test_service_of_an_inactive_profile_is_left_alone() -> None:
 
 def test_one_off_container_is_nobodys_business() -> None:
     before = running(read())
-    one_off = replace(before.containers[0], name="p-app-run-1", labels={names.SERVICE: "x", names.ONE_OFF: "True"})
+    one_off = replace(
+        before.containers[0], name="p-app-run-1", labels={names.SERVICE: "x", names.ONE_OFF: "True"}
+    )
     assert str(plan(read(), replace(before, containers=(*before.containers, one_off)))) == ""
 
 
@@ -259,19 +263,63 @@ def test_changed_network_replaces_its_containers_dependents_first() -> None:
         "remove container p-migrate-1: network p_backend is recreated [recreate]",
         "stop container p-db-1: network p_backend is recreated [recreate]",
         "remove container p-db-1: network p_backend is recreated [recreate]",
-        "remove network p_backend: configuration changed [recreate]",
+        "remove network p_backend: internal: false → true [recreate]",
     ]
-    assert steps[6] == "create network p_backend: configuration changed"
+    assert steps[6] == "create network p_backend: internal: false → true"
 
 
 def test_changed_volume_is_never_recreated() -> None:
     wanted = read(
         {
             **DOCUMENT,
-            "volumes": {"db-data": {"name": "p_db-data", "labels": {"new": "label"}, "driver_opts": {"a": "b"}}},
+            "volumes": {
+                "db-data": {"name": "p_db-data", "labels": {"new": "label"}, "driver_opts": {"a": "b"}}
+            },
         }
     )
     assert str(plan(wanted, running(read()))) == ""
+
+
+def test_new_container_takes_over_anonymous_volumes_before_the_old_one_goes() -> None:
+    nameless = read(db={**DB, "volumes": []}, app=None, migrate=None)
+    wanted = read(db={**DB, "volumes": [], "tty": True}, app=None, migrate=None)
+    before = change(running(nameless), "db", anonymous=(("0123456789abcdef" * 4, "/var/lib/postgresql"),))
+    assert str(plan(wanted, before)).replace("tty: (not set) → True", "tty") == "\n".join(
+        [
+            "stop container p-db-1: tty [recreate]",
+            "set aside container p-db-1: tty [recreate]",
+            "create container p-db-1: tty",
+            "remove container p-db-1-replaced: tty [recreate]",
+            "start container p-db-1: tty",
+            "prove service db: started",
+        ]
+    )
+    gone = "volume 0123456789ab (/var/lib/postgresql), which nothing will use again"
+    assert gone in str(teardown(nameless, before, "down"))
+
+
+def test_interrupted_replacement_goes_on_with_the_same_volumes() -> None:
+    wanted = read(db={**DB, "volumes": []}, app=None, migrate=None)
+    keeps = (("0123456789abcdef" * 4, "/var/lib/postgresql"),)
+    cut = change(running(wanted), "db", name="p-db-1-replaced", state="exited", anonymous=keeps)
+    made = plan(wanted, cut)
+    assert str(made).splitlines()[:2] == [
+        "create container p-db-1: its replacement was interrupted",
+        "remove container p-db-1-replaced: its replacement was interrupted [recreate]",
+    ]
+    assert [step.keeps for step in made.changes if isinstance(step, CreateContainer)] == [keeps]
+
+
+def test_container_follows_the_one_whose_network_it_uses() -> None:
+    proxy = {"image": "x", "network_mode": "service:db", "depends_on": {"db": {"restart": True}}}
+    before = running(read(app=None, migrate=None, proxy=proxy))
+    wanted = read(app=None, migrate=None, proxy=proxy, db={**DB, "tty": True})
+    reason = "it uses namespaces of db, which is recreated"
+    lines = str(plan(wanted, before)).splitlines()
+    assert lines.index(f"remove container p-proxy-1: {reason} [recreate]") < lines.index(
+        "remove container p-db-1: tty: (not set) → True [recreate]"
+    )
+    assert f"create container p-proxy-1: {reason}" in lines
 
 
 def test_foreign_network_is_refused() -> None:
@@ -296,7 +344,9 @@ def test_recreate_replaces_every_container() -> None:
 def test_restart_follows_a_replaced_dependency() -> None:
     needs = {"db": {"condition": "service_healthy", "required": True, "restart": True}}
     before = read(app={**APP, "depends_on": needs})
-    wanted = read(app={**APP, "depends_on": needs}, db={**DB, "environment": {"POSTGRES_PASSWORD": "x", "A": "b"}})
+    wanted = read(
+        app={**APP, "depends_on": needs}, db={**DB, "environment": {"POSTGRES_PASSWORD": "x", "A": "b"}}
+    )
     lines = str(plan(wanted, running(before))).splitlines()
     assert lines.index("stop container p-app-1: db restarts [restart]") < lines.index(
         "start container p-app-1: db restarts"
@@ -347,7 +397,11 @@ def test_stop_leaves_what_does_not_run() -> None:
 
 
 def test_every_step_waits_only_for_earlier_ones() -> None:
-    every = (plan(read(), Observed()), plan(read(digest="two"), running(read())), teardown(read(), running(read()), "x"))
+    every = (
+        plan(read(), Observed()),
+        plan(read(digest="two"), running(read())),
+        teardown(read(), running(read()), "x"),
+    )
     for made in every:
         assert _is_ordered(made)
 

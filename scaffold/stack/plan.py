@@ -585,9 +585,9 @@ def _stale_networks(desired: Desired, observed: Observed) -> dict[str, str]:
 
 
 def _network_difference(network: Network, label: str, observed: Observed) -> str:
-    if label:
-        return "" if label == network.digest else "configuration changed"
-    # Made by docker compose or run.sh: compare what can be seen.
+    if label == network.digest:
+        return ""
+    # Without a label it was made by docker compose or run.sh: then only what can be seen counts.
     found = observed.network(network.name)
     assert found is not None
     pairs = (
@@ -596,7 +596,8 @@ def _network_difference(network: Network, label: str, observed: Observed) -> str
         ("attachable", network.attachable, found.attachable),
         ("enable_ipv6", network.ipv6, found.ipv6),
     )
-    return "; ".join(f"{word}: {then} → {now}" for word, now, then in pairs if now != then)
+    seen = [f"{word}: {then} → {now}".lower() for word, now, then in pairs if now != then]
+    return "; ".join(seen) or ("addresses, options or labels changed" if label else "")
 
 
 def _used(services: Iterable[Service]) -> tuple[set[str], set[str]]:
