@@ -100,6 +100,10 @@ def running(desired: Desired) -> Observed:
     )
 
 
+def golden(*lines: str) -> str:
+    return "\n".join(lines)
+
+
 def change(observed: Observed, service: str, **fields: object) -> Observed:
     return replace(
         observed,
@@ -117,22 +121,20 @@ def without(observed: Observed, service: str) -> Observed:
 
 
 def test_first_start_makes_everything_in_order() -> None:
-    assert str(plan(read(), Observed())) == "\n".join(
-        [
-            "build image p-app: not built yet",
-            "pull image postgres:18: not on this engine",
-            "create network p_backend: not there yet",
-            "create volume p_db-data: not there yet",
-            "create container p-db-1: not there yet",
-            "start container p-db-1: not there yet",
-            "prove service db: started",
-            "create container p-migrate-1: not there yet",
-            "start container p-migrate-1: not there yet",
-            "complete service migrate: started",
-            "create container p-app-1: not there yet",
-            "start container p-app-1: not there yet",
-            "prove service app: started",
-        ]
+    assert str(plan(read(), Observed())) == golden(
+        "build image p-app: not built yet",
+        "pull image postgres:18: not on this engine",
+        "create network p_backend: not there yet",
+        "create volume p_db-data: not there yet",
+        "create container p-db-1: not there yet",
+        "start container p-db-1: not there yet",
+        "prove service db: started",
+        "create container p-migrate-1: not there yet",
+        "start container p-migrate-1: not there yet",
+        "complete service migrate: started",
+        "create container p-app-1: not there yet",
+        "start container p-app-1: not there yet",
+        "prove service app: started",
     )
 
 
@@ -141,20 +143,18 @@ def test_unchanged_project_plans_nothing() -> None:
 
 
 def test_changed_source_touches_only_the_image_and_its_containers() -> None:
-    assert str(plan(read(digest="two"), running(read()))) == "\n".join(
-        [
-            "build image p-app: build arguments, target or base image changed",
-            "stop container p-app-1: image p-app is new [recreate]",
-            "remove container p-app-1: image p-app is new [recreate]",
-            "remove container p-migrate-1: image p-app is new [recreate]",
-            "prove service db: what depends on it starts",
-            "create container p-migrate-1: image p-app is new",
-            "start container p-migrate-1: image p-app is new",
-            "complete service migrate: started",
-            "create container p-app-1: image p-app is new",
-            "start container p-app-1: image p-app is new",
-            "prove service app: started",
-        ]
+    assert str(plan(read(digest="two"), running(read()))) == golden(
+        "build image p-app: build arguments, target or base image changed",
+        "stop container p-app-1: image p-app is new [recreate]",
+        "remove container p-app-1: image p-app is new [recreate]",
+        "remove container p-migrate-1: image p-app is new [recreate]",
+        "prove service db: what depends on it starts",
+        "create container p-migrate-1: image p-app is new",
+        "start container p-migrate-1: image p-app is new",
+        "complete service migrate: started",
+        "create container p-app-1: image p-app is new",
+        "start container p-app-1: image p-app is new",
+        "prove service app: started",
     )
 
 
@@ -178,16 +178,14 @@ def test_changed_files_are_named() -> None:
 
 def test_changed_variable_is_shown_old_and_new() -> None:
     wanted = read(app={**APP, "environment": {"LOG_LEVEL": "debug"}})
-    assert str(plan(wanted, running(read()))) == "\n".join(
-        [
-            "stop container p-app-1: environment LOG_LEVEL: info → debug [recreate]",
-            "remove container p-app-1: environment LOG_LEVEL: info → debug [recreate]",
-            "prove service db: what depends on it starts",
-            "complete service migrate: what depends on it starts",
-            "create container p-app-1: environment LOG_LEVEL: info → debug",
-            "start container p-app-1: environment LOG_LEVEL: info → debug",
-            "prove service app: started",
-        ]
+    assert str(plan(wanted, running(read()))) == golden(
+        "stop container p-app-1: environment LOG_LEVEL: info → debug [recreate]",
+        "remove container p-app-1: environment LOG_LEVEL: info → debug [recreate]",
+        "prove service db: what depends on it starts",
+        "complete service migrate: what depends on it starts",
+        "create container p-app-1: environment LOG_LEVEL: info → debug",
+        "start container p-app-1: environment LOG_LEVEL: info → debug",
+        "prove service app: started",
     )
 
 
@@ -232,11 +230,9 @@ def test_one_shot_is_repeated_on_a_newer_volume() -> None:
 def test_removed_service_is_an_orphan() -> None:
     worker = {"image": "p-app", "networks": {"backend": None}}
     before = running(read(worker=worker))
-    assert str(plan(read(), before)) == "\n".join(
-        [
-            "stop container p-worker-1: its service is no longer in compose.yaml [recreate]",
-            "remove container p-worker-1: its service is no longer in compose.yaml [recreate]",
-        ]
+    assert str(plan(read(), before)) == golden(
+        "stop container p-worker-1: its service is no longer in compose.yaml [recreate]",
+        "remove container p-worker-1: its service is no longer in compose.yaml [recreate]",
     )
 
 
@@ -284,15 +280,13 @@ def test_new_container_takes_over_anonymous_volumes_before_the_old_one_goes() ->
     nameless = read(db={**DB, "volumes": []}, app=None, migrate=None)
     wanted = read(db={**DB, "volumes": [], "tty": True}, app=None, migrate=None)
     before = change(running(nameless), "db", anonymous=(("0123456789abcdef" * 4, "/var/lib/postgresql"),))
-    assert str(plan(wanted, before)).replace("tty: (not set) → True", "tty") == "\n".join(
-        [
-            "stop container p-db-1: tty [recreate]",
-            "set aside container p-db-1: tty [recreate]",
-            "create container p-db-1: tty",
-            "remove container p-db-1-replaced: tty [recreate]",
-            "start container p-db-1: tty",
-            "prove service db: started",
-        ]
+    assert str(plan(wanted, before)).replace("tty: (not set) → True", "tty") == golden(
+        "stop container p-db-1: tty [recreate]",
+        "set aside container p-db-1: tty [recreate]",
+        "create container p-db-1: tty",
+        "remove container p-db-1-replaced: tty [recreate]",
+        "start container p-db-1: tty",
+        "prove service db: started",
     )
     gone = "volume 0123456789ab (/var/lib/postgresql), which nothing will use again"
     assert gone in str(teardown(nameless, before, "down"))
@@ -367,15 +361,13 @@ def test_fewer_replicas_remove_the_surplus() -> None:
 
 def test_down_removes_dependents_first_and_keeps_data() -> None:
     steps = teardown(read(), running(read()), "down")
-    assert str(steps) == "\n".join(
-        [
-            "stop container p-app-1: down [recreate]",
-            "remove container p-app-1: down [recreate]",
-            "remove container p-migrate-1: down [recreate]",
-            "stop container p-db-1: down [recreate]",
-            "remove container p-db-1: down [recreate]",
-            "remove network p_backend: down",
-        ]
+    assert str(steps) == golden(
+        "stop container p-app-1: down [recreate]",
+        "remove container p-app-1: down [recreate]",
+        "remove container p-migrate-1: down [recreate]",
+        "stop container p-db-1: down [recreate]",
+        "remove container p-db-1: down [recreate]",
+        "remove network p_backend: down",
     )
     assert not steps.data_steps
 
@@ -391,8 +383,8 @@ def test_only_named_volumes_of_the_project_are_removed() -> None:
 
 
 def test_stop_leaves_what_does_not_run() -> None:
-    assert str(stop(read(), running(read()))) == "\n".join(
-        ["stop container p-app-1: stop [restart]", "stop container p-db-1: stop [restart]"]
+    assert str(stop(read(), running(read()))) == golden(
+        "stop container p-app-1: stop [restart]", "stop container p-db-1: stop [restart]"
     )
 
 
