@@ -46,8 +46,8 @@ def main() -> int:
     mended = sum(item.named and item.mended for item in outcomes)
     print(f"\nscaffold run: names the cause of {named} of {total} faults, and its hint mends {mended}.")
     if not options.no_compose:
-        theirs = sum(bool(item.compose) for item in outcomes)
-        print(f"docker compose up --wait: its output names the cause of {theirs} of {total}.")
+        compared = [item.compose for item in outcomes if item.compose is not None]
+        print(f"docker compose up --wait: its output names the cause of {sum(compared)} of {len(compared)}.")
     middle = statistics.median(item.seconds for item in outcomes) if outcomes else 0.0
     print(f"From command to verdict: {middle:.1f} s (median). In all: {time.monotonic() - begun:.0f} s.")
     return 0 if mended == total else 1

@@ -107,7 +107,7 @@ def _(scene: Scene) -> Fate:
     scene.start_anew(verdict)
 
 
-@fault("ready path answers 404", cause=r"/readyz .*\b404\b", hint=r"dev\.scaffold\.ready")
+@fault("ready path answers 404", cause=r"/readyz .*\b404\b", hint=r"dev\.scaffold\.ready", compared=False)
 def _(scene: Scene) -> Fate:
     scene.edit("compose.yaml", "dev.scaffold.ready: /", "dev.scaffold.ready: /readyz")
     scene.edit("app.py", "self.send_response(200)", "self.send_response(200 if self.path == '/' else 404)")

@@ -131,7 +131,12 @@ class _OldEngine(http.server.BaseHTTPRequestHandler):
         return "engine"
 
 
-@fault("engine too old", cause=r"too old.*(1\.41|20\.10)", hint=r"https://docs\.docker\.com/engine/install")
+@fault(
+    "engine too old",
+    cause=r"too old.*(1\.41|20\.10)",
+    hint=r"https://docs\.docker\.com/engine/install",
+    compared=False,
+)
 def _(scene: Scene) -> Fate:
     path = scene.folder / "old.sock"
     with socketserver.ThreadingUnixStreamServer(str(path), _OldEngine) as server:
@@ -161,7 +166,7 @@ def _without_plugin(plugin: str) -> tuple[str, ...]:
     return ("unshare", "--mount", "sh", "-c", hide, _plugin_folder(plugin))
 
 
-@fault("no Compose plugin", cause=r"\bcompose\b.*plugin", hint=r"`scaffold doctor --fix`")
+@fault("no Compose plugin", cause=r"\bcompose\b.*plugin", hint=r"`scaffold doctor --fix`", compared=False)
 def _(scene: Scene) -> Fate:
     scene.prefix = _without_plugin("compose")
     yield
