@@ -21,7 +21,7 @@ from tests.crash.daemon import Daemon, daemon
 from tests.crash.proxy import Cut
 from tests.crash.rounds import SCENES, SOAK, Score, calls, cut_off, killed, prepare, recovered, sample
 from tests.crash.subject import Subject, subject
-from tests.projects import until
+from tests.projects import Project, handwritten, until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(7200 if SOAK else 600)]
 
@@ -205,3 +205,62 @@ def test_compose_beside_it(
         made.wipe()
     with capsys.disabled():
         print(f"\n  {score}")
+
+
+MONGO = """\
+services:
+  db:
+    image: mongo:8
+    environment:
+      MONGO_INITDB_ROOT_USERNAME: app
+      MONGO_INITDB_ROOT_PASSWORD: ${MONGO_PASSWORD}
+    ports: ["127.0.0.1:${DB_PORT}:27017"]
+    volumes: ["db-data:/data/db"]
+volumes:
+  db-data: {}
+"""
+
+
+def _without_login(project: Project, script: str) -> None:
+    """Let a server without users work on the project's volume, as the image does before it creates them."""
+    volume = f"{project.name}_db-data"
+    subprocess.run(
+        ["docker", "volume", "create", "--label", f"com.docker.compose.project={project.name}", volume],
+        check=True,
+    )
+    name = f"{project.name}-before"
+    subprocess.run(["docker", "run", "-d", "--name", name, "-v", f"{volume}:/data/db", "mongo:8"], check=True)
+    shell = ["docker", "exec", name, "mongosh", "--quiet", "app", "--eval"]
+    until(
+        lambda: subprocess.run([*shell, "db.hello().ok"], capture_output=True).returncode == 0,
+        "mongod answers",
+    )
+    subprocess.run([*shell, script], check=True)
+    subprocess.run(["docker", "stop", name], check=True)
+    subprocess.run(["docker", "rm", name], check=True)
+
+
+@pytest.fixture
+def mongo(engine: docker.DockerClient, project_name: str, tmp_path: Path) -> Project:
+    project = handwritten(tmp_path / project_name, MONGO, "DB_PORT=27600\nMONGO_PASSWORD=\n")
+    project.scaffold("env")
+    return project
+
+
+def test_mongo_without_its_user_gets_it_while_there_is_nothing_to_lose(mongo: Project) -> None:
+    _without_login(mongo, "undefined")
+    done = mongo.scaffold("run")
+    assert 'user "app" was created in it' in done.err, done
+    mongo.scaffold("plan", "--exit-code")
+
+
+def test_mongo_with_data_and_no_user_is_only_explained(mongo: Project) -> None:
+    _without_login(mongo, "db.things.insertOne({a: 1})")
+    done = mongo.scaffold("run", code=1)
+    assert "scaffold db --set-password" in done.err, done
+    mongo.scaffold("db", "--set-password")
+    mongo.scaffold("run")
+    assert (
+        mongo.scaffold("db", "--", "--eval", "db.getSiblingDB('app').things.countDocuments()").out.strip()
+        == "1"
+    )
