@@ -197,7 +197,7 @@ def _(scene: Scene) -> Fate:
 
 @fault(
     "program that ends at once, without an error",
-    cause=r"exited with code 0|ended by itself",
+    cause=r"exited (with code )?\(?0\b",
     hint=r"command",
 )
 def _(scene: Scene) -> Fate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.faults.bench import Fate, Scene, fault
 
 
-@fault("compose.yaml is not YAML", cause=r"compose\.yaml, line 5\b", hint=r"line 5\b")
+@fault("compose.yaml is not YAML", cause=r"compose\.yaml, line 5\b|yaml: line", hint=r"line 5\b")
 def _(scene: Scene) -> Fate:
     scene.edit("compose.yaml", "    init: true", "   init: true: yes")
     yield
@@ -79,7 +79,7 @@ def _(scene: Scene) -> Fate:
 
 @fault(
     "dependency on a service of a switched-off profile",
-    cause=r"\btool\b.*profile",
+    cause=r"\btool\b.*profile|depends on.*\btool\b",
     hint=r"`(required: false)`",
 )
 def _(scene: Scene) -> Fate:

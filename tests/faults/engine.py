@@ -53,7 +53,7 @@ def _proxy(path: Path, *, cut: bool) -> Iterator[_Server]:
         path.unlink()
 
 
-@fault("engine not running", cause=r"does not (answer|run)|not running", hint=r"`(unset DOCKER_HOST)`|start")
+@fault("engine not running", cause=r"does not answer|cannot connect", hint=r"`(unset DOCKER_HOST)`|start")
 def _(scene: Scene) -> Fate:
     scene.environment["DOCKER_HOST"] = f"unix://{scene.folder}/nothing.sock"
     verdict = yield
@@ -83,7 +83,11 @@ def _(scene: Scene) -> Fate:
     del scene.environment["DOCKER_CONTEXT"]
 
 
-@fault("engine gone in the middle", cause=r"went away", hint=r"repeat|again")
+@fault(
+    "engine gone in the middle",
+    cause=r"went away|error during connect|cannot connect|EOF|connection reset",
+    hint=r"repeat|again",
+)
 def _(scene: Scene) -> Fate:
     path = scene.folder / "cut.sock"
     with _proxy(path, cut=True):
@@ -173,7 +177,7 @@ def _(scene: Scene) -> Fate:
     scene.prefix = ()
 
 
-@fault("no buildx plugin", cause=r"\bbuildx\b.*plugin", hint=r"`scaffold doctor --fix`")
+@fault("no buildx plugin", cause=r"\bbuildx\b.*plugin", hint=r"`scaffold doctor --fix`", compared=False)
 def _(scene: Scene) -> Fate:
     scene.built("FROM python:3.13-slim\n")
     scene.prefix = _without_plugin("buildx")

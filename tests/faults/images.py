@@ -104,7 +104,7 @@ def _(scene: Scene) -> Fate:
 
 @fault(
     "build: a command fails",
-    cause=r"RUN false.*exit code 1|RUN false.*exit code 1",
+    cause=r"(RUN|-c) false.*exit code:? 1",
     hint=r"RUN|step|Dockerfile",
 )
 def _(scene: Scene) -> Fate:
@@ -113,7 +113,11 @@ def _(scene: Scene) -> Fate:
     scene.write("Dockerfile", GOOD)
 
 
-@fault("build: COPY of a file that is missing", cause=r"requirements\.txt.*not exist", hint=r"create|path")
+@fault(
+    "build: COPY of a file that is missing",
+    cause=r"requirements\.txt.*not (exist|found)",
+    hint=r"create|path",
+)
 def _(scene: Scene) -> Fate:
     scene.built(GOOD + "COPY requirements.txt /\n")
     yield
@@ -137,6 +141,7 @@ def _(scene: Scene) -> Fate:
     "build: base image that the registry does not have",
     cause=r"python:9\.99.*(not exist|not found|has no)",
     hint=r"name|tag",
+    compared=False,
 )
 def _(scene: Scene) -> Fate:
     with served(partial(_Registry, 404, "MANIFEST_UNKNOWN")) as port:
@@ -216,7 +221,7 @@ def _(scene: Scene) -> Fate:
 
 @fault(
     "build: CA_BUNDLE names no file",
-    cause=r"CA_BUNDLE.*/nowhere\.pem|ca_bundle.*/nowhere\.pem",
+    cause=r"/nowhere\.pem",
     hint=r"CA_BUNDLE.*\.env",
 )
 def _(scene: Scene) -> Fate:
@@ -270,7 +275,7 @@ def _(scene: Scene) -> Fate:
 
 @fault(
     "build: host name that cannot be resolved",
-    cause=r"packages\.invalid.*resol|resol.*packages\.invalid",
+    cause=r"packages\.invalid.*(resol|name or service not known)",
     hint=r"network|DNS|proxy",
 )
 def _(scene: Scene) -> Fate:

@@ -21,7 +21,7 @@ def _listener(port: str, kind: str) -> subprocess.Popen[bytes]:
     return process
 
 
-@fault("port held by a process", cause=r"python\S* \(pid \d+\)", hint=r"`(kill \d+)`")
+@fault("port held by a process", cause=r"python\S* \(pid \d+\)|address already in use", hint=r"`(kill \d+)`")
 def _(scene: Scene) -> Fate:
     with _listener(scene.variable("APP_PORT"), "SOCK_STREAM") as process:
         try:
@@ -31,7 +31,11 @@ def _(scene: Scene) -> Fate:
             process.kill()
 
 
-@fault("UDP port held by a process", cause=r"udp.*python\S* \(pid \d+\)", hint=r"`(kill \d+)`")
+@fault(
+    "UDP port held by a process",
+    cause=r"udp.*python\S* \(pid \d+\)|udp.*address already in use",
+    hint=r"`(kill \d+)`",
+)
 def _(scene: Scene) -> Fate:
     port = scene.variable("APP_PORT")
     scene.edit("compose.yaml", '${APP_PORT}:8000"]', '${APP_PORT}:8000", "127.0.0.1:${APP_PORT}:8000/udp"]')
@@ -43,7 +47,11 @@ def _(scene: Scene) -> Fate:
             process.kill()
 
 
-@fault("port held by a container", cause=r"container other-", hint=r"`(docker stop \S+)`")
+@fault(
+    "port held by a container",
+    cause=r"container other-|port is already allocated",
+    hint=r"`(docker stop \S+)`",
+)
 def _(scene: Scene) -> Fate:
     port = scene.variable("APP_PORT")
     scene.do(
@@ -54,7 +62,11 @@ def _(scene: Scene) -> Fate:
     scene.shell(verdict.command)
 
 
-@fault("port held by another project", cause=r"project in \S+/other", hint=r"`(scaffold stop \S+/other)`")
+@fault(
+    "port held by another project",
+    cause=r"project in \S+/other|port is already allocated",
+    hint=r"`(scaffold stop \S+/other)`",
+)
 def _(scene: Scene) -> Fate:
     other = scene.folder.parent / "other"
     other.mkdir()
@@ -67,7 +79,9 @@ def _(scene: Scene) -> Fate:
 
 
 @fault(
-    "two services publish one port", cause=r"\bapp\b.*\bother\b.*port|port.*\bapp\b.*\bother\b", hint=r"ports"
+    "two services publish one port",
+    cause=r"\bapp and other publish the same port|port is already allocated",
+    hint=r"ports",
 )
 def _(scene: Scene) -> Fate:
     scene.add(

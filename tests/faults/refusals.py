@@ -137,7 +137,7 @@ def _(scene: Scene) -> Fate:
     scene.edit("compose.yaml", '    cap_drop: ["ALL"]\n', '    cap_drop: ["ALL"]\n    cap_add: [CHOWN]\n')
 
 
-@fault("ulimit whose soft value is above the hard one", cause=r"ulimit", hint=r"ulimits")
+@fault("ulimit whose soft value is above the hard one", cause=r"ulimit|rlimit", hint=r"ulimits")
 def _(scene: Scene) -> Fate:
     scene.service(ulimits={"nofile": {"soft": 4096, "hard": 1024}})
     yield
