@@ -12,10 +12,10 @@ from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
 from scaffold.stack.observed import Container
 
-LOOK_BACK = 60.0
-"""Seconds within which a stop counts that somebody has begun."""
 DEFAULT_GRACE = 10
 """Seconds, the engine's own, until SIGKILL follows."""
+MARGIN = 2.0
+"""Seconds more, for the engine to notice the end."""
 
 
 def settle(engine: Engine, found: Iterable[Container]) -> bool:
@@ -37,23 +37,26 @@ def settle(engine: Engine, found: Iterable[Container]) -> bool:
 
 def _stopping(engine: Engine, found: Iterable[Container]) -> Iterator[tuple[Container, float]]:
     """Yield the running containers that have got their stop signal, with the seconds until SIGKILL."""
-    running = {item.id: item for item in found if item.state == "running"}
+    running = {item.id: (item, *_stop_of(item)) for item in found if item.state == "running"}
     if not running:
         return
     now = time.time()
-    ids = list(running)
+    longest = max(grace for _, _, grace in running.values())
     last: dict[str, dict[str, Any]] = {}
-    for event in engine.past_events(now - LOOK_BACK, container=ids, event=["kill", "start"]):
+    for event in engine.past_events(now - longest, container=list(running), event=["kill", "start"]):
         last[event["Actor"]["ID"]] = event
-    for id_, event in last.items():
-        container = running.get(id_)
-        config = container.body.get("Config") if container else None
-        if container is None or event["Action"] != "kill" or not isinstance(config, Mapping):
-            continue
-        if event["Actor"]["Attributes"].get("signal") == str(_signal(config.get("StopSignal"))):
-            grace = config.get("StopTimeout")
-            until = event["time"] + (grace if isinstance(grace, int) else DEFAULT_GRACE) + 2
-            yield container, until - now
+    for name, event in last.items():
+        container, number, grace = running[name]
+        if event["Action"] == "kill" and event["Actor"]["Attributes"].get("signal") == str(number):
+            yield container, event["time"] + grace - now
+
+
+def _stop_of(container: Container) -> tuple[int, float]:
+    """Return the number of a container's stop signal, and the seconds after which it must have ended."""
+    found = container.body.get("Config")
+    config: Mapping[str, object] = found if isinstance(found, Mapping) else {}
+    grace = config.get("StopTimeout")
+    return _signal(config.get("StopSignal")), MARGIN + (grace if isinstance(grace, int) else DEFAULT_GRACE)
 
 
 def _signal(name: object) -> int:
