@@ -8,14 +8,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from scaffold import mend, postmortem
 from scaffold.data import database as databases
 from scaffold.engine import logs, observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.watch import Watched, watch
 from scaffold.errors import DataRefused, EngineUnavailable, Interrupted, NotReady, ScaffoldError
 from scaffold.interrupt import Cancellation
-from scaffold.stack import verdict
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.difference import without_secrets
 from scaffold.stack.observed import Container
@@ -28,6 +26,8 @@ FIRST_PATIENCE = 0.1
 is up waits a second for its first packet to be sent again, and a new one does not."""
 LAST_PATIENCE = 5.0
 """Seconds for an answer later on: a readiness check may itself wait for a database."""
+DEAF_AFTER = 5.0
+"""Seconds without any answer after which it is worth a look where the server listens."""
 CRASHES = 3
 """How often a container that the engine restarts may exit before we stop waiting for it."""
 EVIDENCE = 20
@@ -65,6 +65,8 @@ class Waiting:
         except DataRefused:
             note = ""
             if name in self.fresh:
+                from scaffold import mend
+
                 note = mend.Mending(self.engine, self.desired).after_refusal(service, name)
             if not note:
                 raise
@@ -109,10 +111,37 @@ class Waiting:
         first = service.ports[0] if service.ports else None
         port = now.reachable(f"{first.target}/{first.protocol}") if first else None
         if service.ready_path and port and self.engine.is_local:
-            return _wait_for_http(service, port, deadline, watched.ended)
+            return self._answering(service, now, port, deadline, watched)
         if service.has_healthcheck:
             return self._healthy(service, name, watched, deadline)
         return "running"
+
+    def _answering(
+        self,
+        service: Service,
+        container: Container,
+        address: tuple[str, int],
+        deadline: float,
+        watched: Watched,
+    ) -> str:
+        """Wait for the ready path, but not to the end for a server that only its container reaches."""
+        soon = min(deadline, time.monotonic() + DEAF_AFTER)
+        try:
+            return _wait_for_http(service, address, soon, watched.ended)
+        except Unanswered as error:
+            if watched.ended.is_set() or soon == deadline:
+                raise
+            if error.answer is None and self._is_deaf(service, container):
+                raise
+        return _wait_for_http(service, address, deadline, watched.ended)
+
+    def _is_deaf(self, service: Service, container: Container) -> bool:
+        """Return whether the server listens on the container's loopback address and nowhere else."""
+        from scaffold.engine import remains
+
+        listening = remains.listening(self.engine, container.id, 0) or ()
+        here = {address for address, port in listening if port == service.ports[0].target}
+        return bool(here) and here <= {"127.0.0.1", "::1"}
 
     def _address(self, container: Container, port: int) -> tuple[str, int] | None:
         """Return where the server can be reached from here, None when it cannot."""
@@ -153,6 +182,10 @@ class Waiting:
 
     def _verdict(self, service: Service, name: str, watched: Watched, error: NotReady) -> ScaffoldError:
         """Say why a service is not ready, with the last lines of its log."""
+        # Most runs never need the causes that are known: a tenth of what they would import.
+        from scaffold import postmortem
+        from scaffold.stack import verdict
+
         with engine_errors(f"container {name}"):
             now = observe.inspect(self.engine, name)
             lines = without_secrets(service, logs.tail(self.engine, name, SEARCHED))

@@ -75,6 +75,7 @@ def _(scene: Scene) -> Fate:
 @fault("server that listens on 127.0.0.1 only", cause=r"127\.0\.0\.1:8000", hint=r"(0\.0\.0\.0)")
 def _(scene: Scene) -> Fate:
     scene.edit("app.py", '"0.0.0.0"', '"127.0.0.1"')
+    scene.patience = "60"  # it does not take that long to see that waiting is of no use
     verdict = yield
     scene.edit("app.py", '"127.0.0.1"', f'"{verdict.command}"')
     scene.start_anew(verdict)

@@ -175,9 +175,9 @@ def _(scene: Scene) -> Fate:
 @fault("fixed address outside of its network", cause=r"10\.9\.9\.9", hint=r"ipv4_address")
 def _(scene: Scene) -> Fate:
     scene.service(networks={"own": {"ipv4_address": "10.9.9.9"}})
-    scene.add("compose.yaml", "networks: {own: {ipam: {config: [{subnet: 10.213.77.0/24}]}}}\n")
+    scene.add("compose.yaml", "networks: {own: {ipam: {config: [{subnet: 10.97.77.0/24}]}}}\n")
     yield
-    scene.edit("compose.yaml", "10.9.9.9", "10.213.77.9")
+    scene.edit("compose.yaml", "10.9.9.9", "10.97.77.9")
 
 
 @fault(
@@ -186,11 +186,11 @@ def _(scene: Scene) -> Fate:
     hint=r"subnet",
 )
 def _(scene: Scene) -> Fate:
-    scene.do("docker", "network", "create", "--subnet", "10.213.78.0/24", f"other-{scene.name}")
+    scene.do("docker", "network", "create", "--subnet", "10.97.78.0/24", f"other-{scene.name}")
     scene.service(networks=["own"])
-    scene.add("compose.yaml", "networks: {own: {ipam: {config: [{subnet: 10.213.78.0/24}]}}}\n")
+    scene.add("compose.yaml", "networks: {own: {ipam: {config: [{subnet: 10.97.78.0/24}]}}}\n")
     yield
-    scene.edit("compose.yaml", "10.213.78.0/24", "10.213.79.0/24")
+    scene.edit("compose.yaml", "10.97.78.0/24", "10.97.79.0/24")
 
 
 @fault("unknown option of the log driver", cause=r"max-sizes", hint=r"logging")
