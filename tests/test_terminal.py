@@ -188,7 +188,7 @@ def test_shell_has_a_terminal_and_passes_its_exit_code(running: Project) -> None
 def test_ctrl_c_inside_the_shell_is_for_what_runs_in_it(running: Project) -> None:
     screen = Screen(running, "shell")
     screen.see(r"[#$] ")
-    screen.type("echo sleeps; sleep 300")
+    screen.type("sh -c 'echo sleeps; exec sleep 300'")  # one process: Ctrl-C cannot fall between two
     screen.see("sleeps\r\n")
     screen.ctrl_c()
     screen.see(r"[#$] ")  # a terminal forgets at Ctrl-C what was typed and not read yet
