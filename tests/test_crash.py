@@ -18,7 +18,7 @@ from scaffold.engine.client import endpoint
 from tests.conftest import named
 from tests.crash import compose
 from tests.crash.daemon import Daemon, daemon
-from tests.crash.proxy import Cut
+from tests.crash.proxy import Cut, proxied
 from tests.crash.rounds import SCENES, SOAK, Score, calls, cut_off, killed, prepare, recovered, sample
 from tests.crash.subject import Subject, subject
 from tests.projects import Project, handwritten, until
@@ -205,6 +205,37 @@ def test_compose_beside_it(
         made.wipe()
     with capsys.disabled():
         print(f"\n  {score}")
+
+
+CONFIGURED = """\
+services:
+  app:
+    image: debian:trixie-slim
+    command: [sleep, infinity]
+    init: true
+    configs: [{source: greeting, target: /greeting}]
+configs:
+  greeting: {content: hello}
+"""
+
+
+def test_container_that_was_never_started_gets_its_configs(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    project = handwritten(tmp_path / project_name, CONFIGURED)
+    project.scaffold("env")
+    upstream = endpoint().removeprefix("unix://")
+    with proxied(tmp_path / "sock", upstream) as whole:
+        project.scaffold("run", DOCKER_HOST=whole.host)
+    project.scaffold("down")
+    created = next(number for number, call in enumerate(whole.calls, 1) if "/containers/create" in call)
+    with proxied(tmp_path / "sock", upstream, created + 1) as cut:
+        project.scaffold("run", code=1, DOCKER_HOST=cut.host)
+    container = project.container("app")
+    assert engine.api.inspect_container(container)["State"]["Status"] == "created"
+    project.scaffold("run")
+    task = engine.api.exec_create(container, ["cat", "/greeting"])
+    assert engine.api.exec_start(task["Id"]) == b"hello"
 
 
 MONGO = """\
