@@ -83,6 +83,8 @@ def observe(session: Session) -> Observed:
 
 def after(session: Session, done: Situation) -> Situation:
     """Return the situation once a plan was carried out; the files are those that the plan was made from."""
+    if not done.plan.steps:
+        return done
     from scaffold.engine import observe as reader
 
     observed = reader.observe(session.engine, done.desired)
@@ -247,7 +249,6 @@ def apply(
     """Do the plan; see engine.apply.apply for what is raised."""
     from scaffold.engine.apply import Work
     from scaffold.engine.apply import apply as walk
-    from scaffold.mend import Mending
     from scaffold.prove import Waiting
 
     steps = [item.step for item in situation.plan.steps]
@@ -255,10 +256,13 @@ def apply(
     waiting = Waiting(session.engine, situation.desired, timeout, cancellation, fresh)
     # A volume of this run has no past.
     new = {step.volume.name for step in steps if isinstance(step, CreateVolume)}
-    mending = Mending(session.engine, situation.desired)
 
     def mend(service: Service, container: str) -> str:
-        return "" if set(service.volumes) & new else mending.before_start(service, container)
+        if not service.volumes or set(service.volumes) & new:
+            return ""
+        from scaffold.mend import Mending
+
+        return Mending(session.engine, situation.desired).before_start(service, container)
 
     work = Work(
         situation.desired,

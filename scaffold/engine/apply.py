@@ -7,7 +7,6 @@ import io
 import json
 import queue
 import subprocess
-import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from scaffold.engine import refusals
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import TIMEOUT, Refused
 from scaffold.errors import EngineError, Interrupted, ScaffoldError
@@ -260,6 +258,8 @@ def _start(name: str, work: Work) -> str:
 
 def _archive(service: Service) -> bytes:
     """Return a tar of the inline secrets and configs, as Compose copies them in."""
+    import tarfile
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for file in service.files:
@@ -350,5 +350,7 @@ def _until_cancelled(
 
 
 def _unpulled(reference: str, said: str, variables: Mapping[str, str]) -> EngineError:
+    from scaffold.engine import refusals
+
     found = refusals.unpulled(reference, said, variables.get("REGISTRY", ""))
     return EngineError(f"Image {reference} cannot be pulled: {found.message}.", found.hint)

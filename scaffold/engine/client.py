@@ -16,7 +16,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from scaffold.engine import refusals
 from scaffold.engine.wire import TIMEOUT, Refused, SdkWire, SocketWire, Stream, Wire, local_socket, with_query
 from scaffold.errors import EngineError, EngineUnavailable, PortTaken, ScaffoldError
 
@@ -278,6 +277,8 @@ def _refused(what: str, error: object) -> EngineError:
     # The engine answers 500 to these; there is no code to tell them apart.
     if "port is already allocated" in text or "address already in use" in text:
         return PortTaken(f"{what}: {_last_clause(text)}.", "Change the port in .env, or stop what holds it.")
+    from scaffold.engine import refusals
+
     verdict = refusals.explained(text)
     return EngineError(f"{what}: {verdict.message}.", verdict.hint or None)
 

@@ -13,7 +13,7 @@ import json
 import os
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
@@ -87,7 +87,7 @@ def _host_of_context() -> str | None:
         return None
 
 
-def with_query(path: str, query: dict[str, object]) -> str:
+def with_query(path: str, query: Mapping[str, object]) -> str:
     """Return the path with its query; what is None is left out, filters become JSON."""
     pairs = [(key, _word(value)) for key, value in query.items() if value is not None]
     return f"{path}?{urlencode(pairs)}" if pairs else path

@@ -1,12 +1,16 @@
-"""Explain where the time of a run went: its phases, and the steps that decided how long it took. Pure."""
+"""Explain where the time of a run went: its phases, and the steps that decided how long it took. Pure.
+
+Light to import: the clock is needed before the plan is, while Compose is not at work yet.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from scaffold.stack.plan import Plan
-from scaffold.stack.steps import words
+if TYPE_CHECKING:
+    from scaffold.stack.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ def explain(
 
     `offset` is when the apply began, `total` when the run ended, both since the process began.
     """
+    from scaffold.stack.steps import words
+
     steps = tuple(
         Span(" ".join(words(plan.steps[index].step)), offset + begin, offset + end)
         for index, begin, end in critical_path(plan, spans)
