@@ -26,6 +26,7 @@ DISK = 1200
 PATIENCE = 60.0
 """Seconds for it to start or stop."""
 ADDRESSES = "10.213.0.0/16"
+BRIDGE_ADDRESS = "10.213.255.1/26"
 # Where another engine drops what it does not know.
 _RULE = ("FORWARD", "--source", ADDRESSES, "--destination", ADDRESSES, "--jump", "ACCEPT")
 
@@ -37,6 +38,8 @@ class Daemon:
         self.folder = folder
         self.socket = folder / "sock"
         self.disk = folder / "disk"
+        # With `--bridge none` dockerd deletes docker0, which belongs to the engine of this machine.
+        self.bridge = f"crash{os.getpid()}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -46,13 +49,16 @@ class Daemon:
     def start(self) -> None:
         """Start it and wait until it answers."""
         (self.folder / "pid").unlink(missing_ok=True)
+        if not Path("/sys/class/net", self.bridge).exists():
+            subprocess.run(["ip", "link", "add", "name", self.bridge, "type", "bridge"], check=True)
+            subprocess.run(["ip", "address", "add", BRIDGE_ADDRESS, "dev", self.bridge], check=True)
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     "dockerd",
                     *("--data-root", str(self.disk), "--exec-root", str(self.folder / "run")),
                     *("--pidfile", str(self.folder / "pid"), "--host", self.host),
-                    *("--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-masq=false"),
+                    *("--bridge", self.bridge, "--iptables=false", "--ip6tables=false", "--ip-masq=false"),
                     *("--default-address-pool", f"base={ADDRESSES},size=26", "--log-level", "warn"),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -112,6 +118,7 @@ class Daemon:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(PATIENCE)
         self.switch_off()
+        subprocess.run(["ip", "link", "delete", self.bridge], capture_output=True)
 
     def load(self, images: Sequence[str]) -> None:
         """Copy images from the engine that the other tests use."""
