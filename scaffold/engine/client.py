@@ -61,7 +61,11 @@ class Engine:
 
     def past_events(self, since: float, **filters: list[str]) -> list[dict[str, Any]]:
         """Return the engine's events since a moment, in seconds since 1970, as far as it keeps them."""
-        query: dict[str, object] = {"since": f"{since:.6f}", "until": f"{time.time():.6f}", "filters": filters}
+        query: dict[str, object] = {
+            "since": f"{since:.6f}",
+            "until": f"{time.time():.6f}",
+            "filters": filters,
+        }
         said = self._wire.raw("GET", f"/v{self._version}{with_query('/events', query)}", TIMEOUT)
         return [json.loads(line) for line in said.splitlines() if line.strip()]
 
