@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -94,10 +95,24 @@ def engine(opened: Engine | ScaffoldError) -> Finding:
             version = opened.api.version(api_version=False)
         return fine("engine", f"{version.get('Version', '?')}, API {version.get('ApiVersion', '?')}")
     start = client.start_command()
-    reachable = os.environ.get("DOCKER_HOST") or "too old" in opened.message or "permission" in opened.message
-    if start and shutil.which("docker") and not reachable:
+    path = client.socket_path()
+    # One that is named by a variable, or answers in its own way, is not to be started here.
+    silent = not os.environ.get("DOCKER_HOST") and path is not None and not _listens(path)
+    if start and shutil.which("docker") and silent:
         return wrong("engine", opened.message, commands=(_for_me(start),))
     return wrong("engine", opened.message, opened.hint or "")
+
+
+def _listens(path: Path) -> bool:
+    """Return whether something is behind a socket, be it that this user may not use it."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return True
 
 
 def _for_me(command: str) -> str:
@@ -125,13 +140,15 @@ def plugin(name: str) -> Finding:
 
 def disk(opened: Engine | ScaffoldError, project: Path) -> tuple[Finding, ...]:
     """Say how much room the engine and the project have; they may share it."""
-    places = [("disk of the project", project, "Free disk space, for example in your home folder.", ())]
+    places: list[tuple[str, Path, str, tuple[str, ...]]] = [
+        ("disk of the project", project, "Free disk space, for example in your home folder.", ())
+    ]
     if isinstance(opened, Engine):
         root = Path(str(_info(opened).get("DockerRootDir", "")))
         prune = "docker builder prune --force"
         # Inside a virtual machine, or for others than root, its folder is not to be seen from here.
         if root.is_absolute() and _free(root) is not None and opened.is_local:
-            places.insert(0, ("disk of the engine", root, f"`{prune}` frees build cache only.", (prune,)))  # type: ignore[arg-type]
+            places.insert(0, ("disk of the engine", root, f"`{prune}` frees build cache only.", (prune,)))
     return tuple(_room(check, path, hint, commands) for check, path, hint, commands in places)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from scaffold import checkout as checkouts
 from scaffold.checkout import Checkout
 from scaffold.doctor.finding import Finding, fine, note, wrong
+from scaffold.doctor.packages import sudo
 from scaffold.engine import ports
 from scaffold.engine.client import Engine
 from scaffold.errors import ScaffoldError
@@ -44,7 +45,7 @@ def environment(checkout: Checkout) -> tuple[Finding, ...]:
     try:
         variables = checkout.variables
     except ScaffoldError as error:
-        return (wrong(".env", error.message, commands=(f"sudo chown $(id -u) {shlex.quote(str(path))}",)),)
+        return (wrong(".env", error.message, commands=(f"{sudo()}chown $(id -u) {shlex.quote(str(path))}",)),)
     found = []
     if mode & 0o077:
         said = f"Others on this machine may read {path} (mode {mode:04o}); it holds passwords."
@@ -82,7 +83,7 @@ def ownership(checkout: Checkout) -> Finding:
     if not foreign:
         return fine("files", "all are yours")
     more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-    command = f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(checkout.path))}"
+    command = f"{sudo()}chown -R $(id -u):$(id -g) {shlex.quote(str(checkout.path))}"
     return wrong(
         "files", f"{foreign[0].relative_to(checkout.path)}{more}: owned by another user.", commands=(command,)
     )
@@ -97,7 +98,7 @@ def state() -> Finding:
     if os.access(folder, os.W_OK):
         return fine("state folder", str(folder))
     return wrong(
-        "state folder", f"{folder} cannot be written.", commands=(f"sudo chown -R $(id -u) {folder}",)
+        "state folder", f"{folder} cannot be written.", commands=(f"{sudo()}chown -R $(id -u) {folder}",)
     )
 
 
