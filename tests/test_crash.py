@@ -25,12 +25,12 @@ from tests.projects import Project, handwritten, until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(7200 if SOAK else 600)]
 
-CUTS = 4
+CUTS = 3
 """Calls that are cut in `make test`, for each scene and each kind of cut."""
 KILLS = 100 if SOAK else 20
 LONGEST = {"first start": 4.0, "recreate": 3.0, "down": 2.0}
 """Seconds within which a kill comes; about what the command takes on a slow machine."""
-FIRST_STARTS = 30 if SOAK else 4
+FIRST_STARTS = 30 if SOAK else 3
 ENGINE_KILLS = 10 if SOAK else 2
 COMPOSE_KILLS = 30
 SEED = 20261124
