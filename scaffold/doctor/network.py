@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 
 from scaffold.doctor.finding import Finding, fine, note, wrong
-from scaffold.engine import plugins, refusals
+from scaffold.engine import observe, plugins, refusals
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.errors import ScaffoldError
 
@@ -41,6 +41,8 @@ def registry(engine: Engine, reference: str) -> Finding:
     found = refusals.unpulled(reference, said)
     if "cannot be reached" in found.message:
         return note("registry", f"No registry reachable from the engine ({refusals.bare(said)}).", _MIRROR)
+    if observe.image_id(engine, reference):
+        return fine("registry", f"it answers; {reference} is here already")
     return wrong("registry", f"{reference} cannot be pulled: {found.message}.", found.hint)
 
 
