@@ -370,7 +370,7 @@ _UNREACHABLE = re.compile(
 )
 _ENGINE_GONE = re.compile(
     r"Cannot connect to the Docker daemon|code = Unavailable|error reading from server: EOF"
-    r"|failed to dial gRPC|error during connect|^(unexpected )?EOF$"
+    r"|failed to dial gRPC|error during connect|[Ee]rror while dialing|^(unexpected )?EOF$"
 )
 _MEMORY = 137
 
