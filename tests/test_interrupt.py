@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import termios
 import threading
 import time
@@ -116,6 +117,23 @@ def test_build_is_given_up(
     done = interrupted(project, process)
     assert "Now there: no container." in done.err, done
     assert builds(project) == []
+    (project.folder / "Dockerfile").write_text("FROM debian:trixie-slim\n")
+    project.scaffold("run")
+    project.scaffold("plan", "--exit-code")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends when it next writes")
+def test_build_ends_with_a_killed_scaffold(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    slow = f"FROM debian:trixie-slim\nRUN echo {project_name} && sleep 300\n"
+    project = handwritten(tmp_path / project_name, BUILDING, files={"Dockerfile": slow})
+    project.scaffold("env")
+    process = project.start("run")
+    until(lambda: bool(builds(project)), "buildx works")
+    process.kill()
+    process.communicate()
+    until(lambda: not builds(project), "buildx has ended", patience=SOON)
     (project.folder / "Dockerfile").write_text("FROM debian:trixie-slim\n")
     project.scaffold("run")
     project.scaffold("plan", "--exit-code")
