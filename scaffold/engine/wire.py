@@ -165,7 +165,12 @@ class _UnixConnection(http.client.HTTPConnection):
 
     def is_dropped(self) -> bool:
         """Return whether the engine has closed it: nothing else makes an idle connection readable."""
-        return bool(self.sock and select.select([self.sock], [], [], 0)[0])
+        if not self.sock:
+            return False
+        # Not select(): that fails from the 1024th open file on.
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def hang_up(self) -> None:
         """Close it under whoever reads from it in another thread: closing alone would not wake that one."""

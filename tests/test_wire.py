@@ -1,0 +1,165 @@
+"""The engine's API over its own socket: where that is, and what is made of the answers."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scaffold.engine.wire import Refused, SocketWire, local_socket, with_query
+
+
+@pytest.fixture(autouse=True)
+def _plain_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+
+
+def add_context(folder: Path, name: str, host: str) -> None:
+    place = folder / "docker" / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+    place.mkdir(parents=True)
+    (place / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": host}}}))
+
+
+def test_without_settings_it_is_the_default_socket() -> None:
+    assert local_socket() == "/var/run/docker.sock"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("unix:///run/own.sock", "/run/own.sock"), ("tcp://10.0.0.1:2376", None), ("ssh://me@there", None)],
+)
+def test_docker_host_decides(monkeypatch: pytest.MonkeyPatch, host: str, expected: str | None) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setenv("DOCKER_CONTEXT", "other")
+    assert local_socket() == expected
+
+
+def test_current_context_names_a_socket(tmp_path: Path) -> None:
+    add_context(tmp_path, "desktop", "unix:///home/me/desktop.sock")
+    (tmp_path / "docker" / "config.json").write_text('{"currentContext": "desktop"}')
+    assert local_socket() == "/home/me/desktop.sock"
+
+
+def test_context_elsewhere_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    add_context(tmp_path, "remote", "tcp://10.0.0.1:2376")
+    monkeypatch.setenv("DOCKER_CONTEXT", "remote")
+    assert local_socket() is None
+
+
+def test_unknown_context_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", "nowhere")
+    assert local_socket() is None
+
+
+def test_query_leaves_out_what_is_none() -> None:
+    query = {"all": True, "name": None, "t": 10, "filters": {"label": ["a=b"]}}
+    assert with_query("/x", query) == "/x?all=true&t=10&filters=%7B%22label%22%3A+%5B%22a%3Db%22%5D%7D"
+    assert with_query("/x", {"name": None}) == "/x"
+
+
+@contextlib.contextmanager
+def server(folder: Path, *connections: tuple[bytes, ...]) -> Iterator[str]:
+    """Serve canned answers on a socket: one tuple for each connection, which is closed after its last one."""
+    path = str(folder / "engine.sock")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+
+    def serve() -> None:
+        for answers in connections:
+            peer, _ = listener.accept()
+            with peer, peer.makefile("rb") as asked:
+                for answer in answers:
+                    length = 0
+                    while line := asked.readline().strip():
+                        if line.lower().startswith(b"content-length:"):
+                            length = int(line.split(b":")[1])
+                    asked.read(length)
+                    peer.sendall(answer)
+
+    serving = threading.Thread(target=serve, daemon=True)
+    serving.start()
+    yield path
+    serving.join(5)
+    listener.close()
+
+
+def answer(status: str, body: str) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}".encode()
+
+
+def test_one_connection_serves_several_calls(tmp_path: Path) -> None:
+    with server(tmp_path, (answer("200 OK", '{"a": 1}'), answer("204 No Content", ""))) as path:
+        wire = SocketWire(path)
+        assert wire.send("GET", "/a", None, 5) == {"a": 1}
+        assert wire.send("POST", "/b", {"x": 1}, 5) is None
+        wire.close()
+
+
+def test_dropped_connection_is_opened_anew(tmp_path: Path) -> None:
+    with server(tmp_path, (answer("200 OK", "1"),), (answer("200 OK", "2"),)) as path:
+        wire = SocketWire(path)
+        assert wire.send("GET", "/a", None, 5) == 1
+        dropped = wire._connection
+        assert dropped is not None
+        while not dropped.is_dropped():
+            pass
+        assert wire.send("POST", "/b", None, 5) == 2
+        wire.close()
+
+
+def test_error_carries_the_engines_own_words(tmp_path: Path) -> None:
+    with server(tmp_path, (answer("404 Not Found", '{"message": "no such container"}'),)) as path:
+        with pytest.raises(Refused, match="no such container") as caught:
+            SocketWire(path).send("GET", "/a", None, 5)
+        assert caught.value.status == 404
+
+
+def test_cut_answer_is_an_error_and_the_next_call_begins_anew(tmp_path: Path) -> None:
+    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
+    with server(tmp_path, (cut,), (answer("200 OK", "3"),)) as path:
+        wire = SocketWire(path)
+        with pytest.raises(Exception, match="IncompleteRead"):
+            wire.send("GET", "/a", None, 5)
+        assert wire.send("GET", "/a", None, 5) == 3
+        wire.close()
+
+
+def test_stream_ends_when_it_is_closed_under_its_reader(tmp_path: Path) -> None:
+    event = b'{"Action": "die"}\n'
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    path = str(tmp_path / "engine.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        streams = []
+        opening = threading.Thread(target=lambda: streams.append(SocketWire(path).stream("/events")))
+        opening.start()
+        peer, _ = listener.accept()
+        with peer:
+            peer.recv(65536)
+            peer.sendall(head + f"{len(event):x}\r\n".encode() + event + b"\r\n")
+            opening.join(5)
+            events = iter(streams[0])
+            assert next(events) == {"Action": "die"}
+
+            rest: list[object] = []
+
+            def read() -> None:
+                with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+                    rest.extend(events)
+
+            reading = threading.Thread(target=read, daemon=True)
+            reading.start()
+            streams[0].close()
+            reading.join(5)
+            assert not reading.is_alive()
