@@ -183,13 +183,20 @@ class _SocketStream:
     def __init__(self, connection: _UnixConnection, answer: http.client.HTTPResponse) -> None:
         self._connection = connection
         self._answer = answer
+        self._is_closed = False
         connection.set_timeout(None)
 
     def __iter__(self) -> Iterator[Any]:
-        while line := self._answer.readline():
-            yield json.loads(line)
+        try:
+            while line := self._answer.readline():
+                yield json.loads(line)
+        except Exception:
+            # Closed under the reader, http.client fails in several ways.
+            if not self._is_closed:
+                raise
 
     def close(self) -> None:
+        self._is_closed = True
         self._connection.hang_up()
 
 
