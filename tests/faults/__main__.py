@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from tests.faults.bench import FAULTS, WORKERS, Fault, Outcome, ask_compose, safely
 
-_LINE = "{:<46} {:<8} {:<8} {:>7}  {:<8}"
+_LINE = "{:<56} {:<6} {:<7} {:>7}  {}"
 
 
 def main() -> int:
