@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -62,6 +63,32 @@ def remove(client: docker.DockerClient, inventory: Inventory) -> None:
         client.api.remove_image(name, force=True)
 
 
+NOTHING = Inventory(frozenset(), frozenset(), frozenset(), frozenset())
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+_before: dict[str, Inventory] = {}
+
+
+def pytest_sessionstart() -> None:
+    """Note what the engine holds before the first test, once for all workers."""
+    if not WORKER:
+        with (
+            contextlib.suppress(DockerException, RequestException),
+            contextlib.closing(docker.from_env()) as client,
+        ):
+            _before["engine"] = take_inventory(client)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that leaves anything behind on an engine that is its own."""
+    if WORKER or "engine" not in _before or not os.environ.get("CI"):
+        return  # elsewhere somebody else may work on the same engine meanwhile
+    with contextlib.closing(docker.from_env()) as client:
+        left = take_inventory(client) - _before["engine"]
+    if left != NOTHING:
+        sys.stderr.write(f"\ntests left behind: {left}\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
     """A client of the engine that answers. At the end, the engine must hold nothing that these tests made."""
@@ -70,13 +97,10 @@ def engine() -> Iterator[docker.DockerClient]:
         client.ping()
     except (DockerException, RequestException) as error:
         pytest.fail(f"No Docker engine answers: run `make images`, then try again. ({error})", pytrace=False)
-    before = take_inventory(client)
     yield client
-    left = take_inventory(client) - before
-    if not os.environ.get("CI"):  # elsewhere somebody else may work on the same engine meanwhile
-        left = left.only(lambda name: RUN in name)
+    left = take_inventory(client).only(lambda name: RUN in name)
     client.close()
-    assert left == Inventory(frozenset(), frozenset(), frozenset(), frozenset()), f"tests left behind: {left}"
+    assert left == NOTHING, f"tests left behind: {left}"
 
 
 @contextlib.contextmanager
@@ -114,8 +138,13 @@ def shared_name(engine: docker.DockerClient) -> Iterator[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep locks, reserved ports and caches of the person who runs the tests out of them."""
+    """Keep locks, reserved ports and caches of the person who runs the tests out of them.
+
+    Workers share theirs: two first starts at once must not choose the same port.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if WORKER else base
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         yield
