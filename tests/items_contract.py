@@ -121,9 +121,7 @@ def check_items(base_url: str, language: Language) -> None:
 
 
 def check_creation(service: Service) -> None:
-    answer = service.expect(
-        201, "POST", "/items", {"name": "tea", "description": "ümläut, \U0001f375"}
-    )
+    answer = service.expect(201, "POST", "/items", {"name": "tea", "description": "ümläut, \U0001f375"})
     item = answer.json()
     assert_item(item)
     assert (item["name"], item["description"]) == ("tea", "ümläut, \U0001f375"), item
