@@ -63,6 +63,8 @@ def remove(client: docker.DockerClient, inventory: Inventory) -> None:
         client.api.remove_image(name, force=True)
 
 
+MEASURED = "measured"
+"""The name of the property under which a test leaves a line for the end of the run."""
 NOTHING = Inventory(frozenset(), frozenset(), frozenset(), frozenset())
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 _before: dict[str, Inventory] = {}
@@ -87,6 +89,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if left != NOTHING:
         sys.stderr.write(f"\ntests left behind: {left}\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured: a worker's own output is not shown."""
+    reports = [item for kind in ("passed", "failed") for item in terminalreporter.stats.get(kind, ())]
+    found = [text for item in reports for name, text in item.user_properties if name == MEASURED]
+    if found:
+        terminalreporter.section("measured")
+        terminalreporter.write_line("\n".join(found))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import pytest
 from docker.errors import NotFound
 
 from scaffold.engine.client import endpoint
-from tests.conftest import named
+from tests.conftest import MEASURED, named
 from tests.crash import compose
 from tests.crash.daemon import Daemon, daemon
 from tests.crash.proxy import Cut, proxied
@@ -39,15 +39,14 @@ Show = Callable[[Score], None]
 
 
 @pytest.fixture
-def show(capsys: pytest.CaptureFixture[str]) -> Show:
-    """Print a score although pytest captures, then claim that nothing failed."""
+def show(record_property: Callable[[str, object], None]) -> Show:
+    """Have a score printed at the end of the tests, and claim that nothing failed."""
 
-    def printed(score: Score) -> None:
-        with capsys.disabled():
-            print(f"\n  {score}")
+    def shown(score: Score) -> None:
+        record_property(MEASURED, str(score))
         assert not score.failures, str(score)
 
-    return printed
+    return shown
 
 
 @pytest.fixture(scope="module")
@@ -197,14 +196,13 @@ def test_disk_full_during_a_build_is_named_and_mended(own_engine: Daemon, switch
 
 @pytest.mark.skipif(not SOAK, reason="the comparison belongs to the soak")
 def test_compose_beside_it(
-    engine: docker.DockerClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    engine: docker.DockerClient, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     with named(engine) as name:
         made = subject(tmp_path / name, engine)
         score = compose.killed_recreates(made, COMPOSE_KILLS, SEED)
         made.wipe()
-    with capsys.disabled():
-        print(f"\n  {score}")
+    record_property(MEASURED, str(score))
 
 
 CONFIGURED = """\

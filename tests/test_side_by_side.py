@@ -7,13 +7,14 @@ import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import docker
 import pytest
 from docker.errors import NotFound
 
-from tests.conftest import named
+from tests.conftest import MEASURED, named
 from tests.crash.daemon import daemon
 from tests.crash.rounds import SOAK
 from tests.projects import Project, get, handwritten, until
@@ -170,7 +171,7 @@ def test_waiting_run_ends_with_ctrl_c(slow: Project, engine: docker.DockerClient
 
 
 def test_many_checkouts_at_once_get_names_ports_and_data_of_their_own(
-    engine: docker.DockerClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    engine: docker.DockerClient, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     port = 26000 + secrets.randbelow(2000)
     with daemon(["python:3.13-slim"]) as own:
@@ -198,8 +199,8 @@ def test_many_checkouts_at_once_get_names_ports_and_data_of_their_own(
         left = {item["Labels"]["com.docker.compose.project"] for item in client.api.containers(all=True)}
         assert left == {project.name for project in projects[1:]}
         client.close()
-    with capsys.disabled():
-        print(f"\n  {CHECKOUTS} checkouts of one project at once, twice: no name, port or datum in common")
+    said = f"{CHECKOUTS} checkouts of one project at once, twice: no name, port or datum in common"
+    record_property(MEASURED, said)
 
 
 def test_copy_with_its_env_is_refused_and_gets_its_own(tiny: Project, tmp_path: Path) -> None:
