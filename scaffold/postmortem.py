@@ -32,6 +32,8 @@ def gather(
     """Return the evidence on a service's container; `waiting` is what the wait for it ended with."""
     state = _state(container)
     ended = exits > 0 or container.state in ("exited", "dead")
+    # What was asked directly has said more than its health check.
+    asked = databases.database_of(service) or (service.ready_path and engine.is_local)
     path = verdict.program_of(log) if ended else None
     return Evidence(
         service=service,
@@ -46,7 +48,7 @@ def gather(
         log=log,
         answer=answer,
         listening=None if ended else remains.listening(engine, container.id, _state(container).get("Pid")),
-        health=None if ended or (service.ready_path and container.health != "unhealthy") else _health(state),
+        health=None if ended or asked else _health(state),
         program=_program(engine, service, container.id, path) if path else None,
     )
 

@@ -245,17 +245,18 @@ def _wait_for_http(
 ) -> str:
     assert service.ready_path is not None
     patience = FIRST_PATIENCE
+    status: int | None = None
     while True:
         asked = time.monotonic()
         last = http_status(address, service.ready_path, timeout=patience)
         if time.monotonic() - asked >= patience:
             patience = min(patience * 2, LAST_PATIENCE)
+        status = last if isinstance(last, int) else status
         if isinstance(last, int) and 200 <= last < 300:
             return f"GET {service.ready_path} → {last}"
         if ended.is_set() or time.monotonic() > deadline:
-            answer = f"answers {last}" if isinstance(last, int) else f"does not answer ({last})"
+            # A status that came once says more than a busy server's silence at the end.
+            answer = f"answers {status}" if status else f"does not answer ({last})"
             url = f"http://{address[0]}:{address[1]}{service.ready_path}"
-            raise Unanswered(
-                f"{service.name} is not ready: {url} {answer}.", last if isinstance(last, int) else None
-            )
+            raise Unanswered(f"{service.name} is not ready: {url} {answer}.", status)
         ended.wait(POLL)

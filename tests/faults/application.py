@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.bench import Fate, Scene, fault
+from tests.faults.bench import IN_VAIN, Fate, Scene, fault
 
 _FIRST = "import http.server, os, sys\n"
 
@@ -42,7 +42,6 @@ def _(scene: Scene) -> Fate:
 @fault("crash loop", cause=r"\b[2-9] times.*RuntimeError: boom", hint=r"logs app")
 def _(scene: Scene) -> Fate:
     scene.service(restart="always")
-    scene.patience = "15"
     _first(scene, "raise RuntimeError('boom')")
     yield
     scene.edit("app.py", "raise RuntimeError('boom')\n", "")
@@ -88,6 +87,7 @@ def _(scene: Scene) -> Fate:
 )
 def _(scene: Scene) -> Fate:
     scene.edit("app.py", "8000", "9000")
+    scene.patience = IN_VAIN
     verdict = yield
     scene.edit("compose.yaml", "${APP_PORT}:8000", "${APP_PORT}:" + verdict.command)
 
@@ -95,6 +95,7 @@ def _(scene: Scene) -> Fate:
 @fault("server that is on no port at all", cause=r"listens on no port|nothing listens", hint=r"logs app")
 def _(scene: Scene) -> Fate:
     _first(scene, "import time; time.sleep(3600)")
+    scene.patience = IN_VAIN
     verdict = yield
     scene.edit("app.py", "import time; time.sleep(3600)\n", "")
     scene.start_anew(verdict)
@@ -103,6 +104,7 @@ def _(scene: Scene) -> Fate:
 @fault("ready path answers 500", cause=r"/ .*\b500\b", hint=r"logs app")
 def _(scene: Scene) -> Fate:
     scene.edit("app.py", "200", "500")
+    scene.patience = IN_VAIN
     verdict = yield
     scene.edit("app.py", "500", "200")
     scene.start_anew(verdict)
@@ -111,6 +113,7 @@ def _(scene: Scene) -> Fate:
 @fault("ready path answers 404", cause=r"/readyz .*\b404\b", hint=r"dev\.scaffold\.ready", compared=False)
 def _(scene: Scene) -> Fate:
     scene.edit("compose.yaml", "dev.scaffold.ready: /", "dev.scaffold.ready: /readyz")
+    scene.patience = IN_VAIN
     scene.edit("app.py", "self.send_response(200)", "self.send_response(200 if self.path == '/' else 404)")
     yield
     scene.edit("compose.yaml", "dev.scaffold.ready: /readyz", "dev.scaffold.ready: /")
@@ -127,6 +130,7 @@ def _(scene: Scene) -> Fate:
         "        self.send_response(200)",
         "        import time; time.sleep(99); self.send_response(200)",
     )
+    scene.patience = IN_VAIN
     verdict = yield
     scene.edit("app.py", "import time; time.sleep(99); ", "")
     scene.start_anew(verdict)
@@ -260,7 +264,6 @@ def _(scene: Scene) -> Fate:
 def _(scene: Scene) -> Fate:
     scene.edit("compose.yaml", "    labels: {dev.scaffold.ready: /}\n", "")
     scene.edit("compose.yaml", "[CMD, bash, -c,", "[CMD, curl, -f,")
-    scene.patience = "15"
     yield
     scene.edit("compose.yaml", "[CMD, curl, -f,", "[CMD, bash, -c,")
 
@@ -269,7 +272,6 @@ def _(scene: Scene) -> Fate:
 def _(scene: Scene) -> Fate:
     scene.edit("compose.yaml", "    labels: {dev.scaffold.ready: /}\n", "")
     scene.edit("compose.yaml", "127.0.0.1/8000", "127.0.0.1/9999")
-    scene.patience = "15"
     yield
     scene.edit("compose.yaml", "127.0.0.1/9999", "127.0.0.1/8000")
 

@@ -25,10 +25,12 @@ import docker
 from tests.conftest import remove, remove_outdated_images, take_inventory
 from tests.projects import SCAFFOLD, surroundings
 
-PATIENCE = "3"
-"""Seconds that a service of a broken project may take to get ready."""
-HEALTHY_PATIENCE = "30"
-LONGEST = 90
+PATIENCE = "30"
+"""Seconds that a service may take to get ready, or to fail by itself; most need one, on a busy machine."""
+IN_VAIN = "4"
+"""Seconds for a service that neither gets ready nor ends."""
+HEALTHY_PATIENCE = "90"
+LONGEST = 180
 """Seconds after which a command is taken to hang."""
 WORKERS = 3
 
@@ -61,7 +63,7 @@ POSTGRES = """\
     environment: {POSTGRES_USER: app, POSTGRES_DB: app, POSTGRES_PASSWORD: "${POSTGRES_PASSWORD}"}
     ports: ["127.0.0.1:${DB_PORT}:5432"]
     volumes: ["db-data:/var/lib/postgresql"]
-    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1, -U, app], interval: 1s, retries: 5}
+    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1, -U, app], interval: 1s, retries: 60}
 volumes: {db-data: {}}
 """
 
@@ -176,9 +178,9 @@ class Scene:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.do(*self.prefix, SCAFFOLD, "run", *arguments, check=False)
 
-    def compose(self, patience: int = 15) -> str:
+    def compose(self) -> str:
         """Return everything that `docker compose up --wait` says."""
-        command = ("docker", "compose", "up", "--wait", "--wait-timeout", str(patience))
+        command = ("docker", "compose", "up", "--wait", "--wait-timeout", "15")
         done = self.do(*self.prefix, *command, check=False)
         return done.stdout + done.stderr
 

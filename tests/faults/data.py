@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.bench import Fate, Scene, fault, free_port
+from tests.faults.bench import HEALTHY_PATIENCE, Fate, Scene, fault, free_port
 
 MONGO = """\
   db:
@@ -22,7 +22,7 @@ def _without_app(scene: Scene) -> None:
 
 
 def _filled(scene: Scene) -> None:
-    done = scene.run("--timeout", "30")
+    done = scene.run("--timeout", HEALTHY_PATIENCE)
     assert done.returncode == 0, done.stderr
 
 
@@ -47,7 +47,7 @@ def _(scene: Scene) -> Fate:
     hint=r"`(scaffold db --set-password)`",
 )
 def _(scene: Scene) -> Fate:
-    scene.patience = "30"
+    scene.patience = HEALTHY_PATIENCE
     scene.add("compose.yaml", MONGO)
     scene.add(".env", f"MONGO_PASSWORD=first\nDB_PORT={free_port()}\n")
     _without_app(scene)

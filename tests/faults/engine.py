@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.faults.bench import Fate, Scene, fault, free_port
+from tests.faults.bench import HEALTHY_PATIENCE, Fate, Scene, fault, free_port
 
 _ENGINE = "/var/run/docker.sock"
 
@@ -109,7 +109,7 @@ def _(scene: Scene) -> Fate:
         # What usermod and a new login do.
         assert verdict.command == str(group)
         scene.prefix = ("setpriv", "--groups", verdict.command, *scene.prefix[1:])
-        assert scene.run("--timeout", "30").returncode == 0
+        assert scene.run("--timeout", HEALTHY_PATIENCE).returncode == 0
         scene.prefix = ()
         del scene.environment["DOCKER_HOST"]
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 
-from tests.faults.bench import Fate, Scene, fault, free_port
+from tests.faults.bench import HEALTHY_PATIENCE, Fate, Scene, fault, free_port
 
 GOOD = "FROM python:3.13-slim\n"
 
@@ -216,7 +216,7 @@ def _(scene: Scene) -> Fate:
         scene.add("compose.yaml", 'secrets: {ca_bundle: {file: "${CA_BUNDLE:-/dev/null}"}}\n')
         verdict = yield
         scene.add(".env", f"{verdict.command}={certificate}\n")
-        assert scene.run("--timeout", "30").returncode == 0
+        assert scene.run("--timeout", HEALTHY_PATIENCE).returncode == 0
 
 
 @fault(
