@@ -1,6 +1,7 @@
 """The benchmark runs and prints its figures; what they say is not for a test, the machine may be busy."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import pytest
 
 from tests.bench.measure import Aim, Figure, alternately
 from tests.bench.report import ratios, table
-from tests.conftest import take_inventory
+from tests.conftest import Inventory, take_inventory
 from tests.projects import until
 
 ROOT = Path(__file__).parents[1]
+NOTHING = Inventory(frozenset(), frozenset(), frozenset(), frozenset())
 FIGURE = Figure(
     "down", {"scaffold": (0.2, 0.1, 0.3), "compose": (0.4, 0.5, 0.3)}, (Aim("scaffold", "compose", 0.4),)
 )
@@ -54,11 +56,12 @@ def test_every_candidate_goes_first_in_its_turn() -> None:
     ],
 )
 def test_bench_measures_and_leaves_nothing(
-    engine: docker.DockerClient, part: str, expected: dict[str, set[str]]
+    engine: docker.DockerClient, project_name: str, part: str, expected: dict[str, set[str]]
 ) -> None:
     done = subprocess.run(
         (sys.executable, "-m", "tests.bench", "--quick", "--json", "--only", part),
         cwd=ROOT,
+        env={**os.environ, "BENCH_PREFIX": project_name},
         capture_output=True,
         text=True,
         timeout=500,
@@ -69,26 +72,26 @@ def test_bench_measures_and_leaves_nothing(
     for what, candidates in expected.items():
         assert set(figures[what]["medians"]) == candidates
         assert all(seconds > 0 for seconds in figures[what]["medians"].values())
-    assert not _of_bench(engine)
+    assert _named(engine, project_name) == NOTHING
 
 
 @pytest.mark.engine
-def test_interrupted_bench_leaves_nothing(engine: docker.DockerClient) -> None:
+def test_interrupted_bench_leaves_nothing(engine: docker.DockerClient, project_name: str) -> None:
     process = subprocess.Popen(
         (sys.executable, "-m", "tests.bench", "--quick", "--only", "services"),
         cwd=ROOT,
+        env={**os.environ, "BENCH_PREFIX": project_name},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    until(lambda: bool(_of_bench(engine)), "a container of the benchmark")
+    until(lambda: _named(engine, project_name) != NOTHING, "a container of the benchmark")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert (process.returncode, said.strip()) == (130, "Interrupted; what it made is removed.")
-    assert not _of_bench(engine)
+    assert _named(engine, project_name) == NOTHING
 
 
-def _of_bench(engine: docker.DockerClient) -> set[str]:
-    """Return the containers, networks and volumes of the benchmark's projects."""
-    found = take_inventory(engine)
-    return {name for name in found.containers | found.networks | found.volumes if name.startswith("bench-")}
+def _named(engine: docker.DockerClient, name: str) -> Inventory:
+    """Return what the engine has of the projects whose names begin like this."""
+    return take_inventory(engine).only(lambda other: other.startswith(name))

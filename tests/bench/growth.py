@@ -32,7 +32,7 @@ def services(folder: Path, rounds: int, sizes: tuple[int, ...] = (1, 5, 20)) -> 
     with contextlib.ExitStack() as stack:
         for size in sizes:
             pair = [
-                (hand, stack.enter_context(_sleepers(folder / f"bench-{size}-{hand}", size)))
+                (hand, stack.enter_context(_sleepers(folder / f"{stacks.PREFIX}-{size}-{hand}", size)))
                 for hand in ("scaffold", "compose")
             ]
             label = f"{size} service{'s' if size > 1 else ''}"
@@ -52,7 +52,7 @@ def files(folder: Path, rounds: int, sizes: tuple[int, ...] = (100, 10_000)) -> 
         label = f"{size:,} files"
         with contextlib.ExitStack() as stack:
             ours, theirs = (
-                stack.enter_context(_built(folder / f"bench-files-{size}-{hand}", size))
+                stack.enter_context(_built(folder / f"{stacks.PREFIX}-files-{size}-{hand}", size))
                 for hand in ("scaffold", "compose")
             )
             measure.command(*RUN, folder=ours)
@@ -73,7 +73,7 @@ def projects(folder: Path, rounds: int, sizes: tuple[int, ...] = (1, 20)) -> tup
     samples = Samples()
     with contextlib.ExitStack() as stack:
         ours, theirs = (
-            stack.enter_context(_sleepers(folder / f"bench-among-{hand}", 1))
+            stack.enter_context(_sleepers(folder / f"{stacks.PREFIX}-among-{hand}", 1))
             for hand in ("scaffold", "compose")
         )
         measure.command(*RUN, folder=ours)
@@ -82,7 +82,7 @@ def projects(folder: Path, rounds: int, sizes: tuple[int, ...] = (1, 20)) -> tup
         for size in sizes:
             while there < size:
                 there += 1
-                other = stack.enter_context(_sleepers(folder / f"bench-other-{there}", 1))
+                other = stack.enter_context(_sleepers(folder / f"{stacks.PREFIX}-other-{there}", 1))
                 measure.command(*RUN, folder=other)
             label = f"{size} project{'s' if size > 1 else ''}"
             candidates = (("scaffold", ours, RUN), ("compose", theirs, UP))

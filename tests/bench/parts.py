@@ -60,7 +60,7 @@ def new(folder: Path, rounds: int) -> tuple[Figure, ...]:
     scaffold = (stacks.SCAFFOLD, "new", "--defaults")
 
     def take(what: str, candidate: str, *words: str) -> None:
-        target = folder / "bench-new"
+        target = folder / f"{stacks.PREFIX}-new"
         samples.add(what, candidate, measure.command(*words, str(target), folder=folder))
         shutil.rmtree(target)
 

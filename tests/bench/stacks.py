@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ from tests.bench import measure
 
 SCAFFOLD = str(Path(sys.executable).with_name("scaffold"))
 READY = "/readyz"
+PREFIX = os.environ.get("BENCH_PREFIX", "bench")
+"""What the names of all projects begin with; the tests give their own, to tell what is theirs."""
 
 
 class Stack(Protocol):
@@ -156,10 +159,10 @@ class Floor(Checkout):
 @contextlib.contextmanager
 def project(folder: Path) -> Iterator[tuple[Scaffold, Compose, Floor]]:
     """Generate one project, three checkouts of it with the same image; nothing of them is left at the end."""
-    first = folder / "bench-scaffold"
+    first = folder / f"{PREFIX}-scaffold"
     measure.command(SCAFFOLD, "new", str(first), "--defaults", "--no-git", folder=folder)
     _move_ports(first / ".env.example")
-    places = [first, *(folder / f"bench-{name}" for name in ("compose", "floor"))]
+    places = [first, *(folder / f"{PREFIX}-{name}" for name in ("compose", "floor"))]
     for place in places[1:]:
         shutil.copytree(first, place)
     try:
