@@ -17,7 +17,7 @@ from docker.errors import NotFound
 from scaffold.engine.client import endpoint
 from tests.conftest import MEASURED, named
 from tests.crash import compose
-from tests.crash.daemon import Daemon, daemon
+from tests.crash.daemon import SUBNET, Daemon, daemon
 from tests.crash.proxy import Cut, proxied
 from tests.crash.rounds import SCENES, SOAK, Score, calls, cut_off, killed, prepare, recovered, sample
 from tests.crash.subject import Subject, subject
@@ -75,7 +75,9 @@ def own_engine() -> Iterator[Daemon]:
 def switched(own_engine: Daemon, tmp_path: Path) -> Iterator[Subject]:
     """The project on the engine that may be killed."""
     client = docker.DockerClient(own_engine.host, version="1.44")
-    made = subject(tmp_path / "switched", client, environment={"DOCKER_HOST": own_engine.host})
+    made = subject(
+        tmp_path / "switched", client, subnet=SUBNET, environment={"DOCKER_HOST": own_engine.host}
+    )
     yield made
     made.wipe()
     client.close()

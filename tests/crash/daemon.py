@@ -26,6 +26,8 @@ DISK = 1200
 PATIENCE = 60.0
 """Seconds for it to start or stop."""
 ADDRESSES = "10.213.0.0/16"
+"""All of its networks; those of projects have to ask for SUBNET."""
+SUBNET = "10.213.1.0/24"
 BRIDGE_ADDRESS = "10.213.255.1/26"
 # Where another engine drops what it does not know.
 _RULE = ("FORWARD", "--source", ADDRESSES, "--destination", ADDRESSES, "--jump", "ACCEPT")
@@ -38,7 +40,8 @@ class Daemon:
         self.folder = folder
         self.socket = folder / "sock"
         self.disk = folder / "disk"
-        # With `--bridge none` dockerd deletes docker0, which belongs to the engine of this machine.
+        # dockerd deletes docker0, which belongs to the engine of this machine, with `--bridge none`, and with
+        # `--default-address-pool` whenever it starts again: so a bridge of its own, and no pool.
         self.bridge = f"crash{os.getpid()}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,7 +62,7 @@ class Daemon:
                     *("--data-root", str(self.disk), "--exec-root", str(self.folder / "run")),
                     *("--pidfile", str(self.folder / "pid"), "--host", self.host),
                     *("--bridge", self.bridge, "--iptables=false", "--ip6tables=false", "--ip-masq=false"),
-                    *("--default-address-pool", f"base={ADDRESSES},size=26", "--log-level", "warn"),
+                    *("--log-level", "warn"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -188,11 +188,14 @@ def subject(
     engine: docker.DockerClient,
     *,
     anonymous: bool = False,
+    subnet: str = "",
     environment: Mapping[str, str] = NOTHING,
 ) -> Subject:
     """Return the project in a new folder, its .env written; `anonymous` adds a volume without a name."""
     stash = "    init: true\n    volumes: [/stash]\n"
     compose = COMPOSE.replace("    init: true\n", stash) if anonymous else COMPOSE
+    if subnet:
+        compose = compose.replace("backend: {}", f"backend: {{ipam: {{config: [{{subnet: {subnet}}}]}}}}")
     # Two runs of the tests at once keep no common table of ports.
     first = 20000 + secrets.randbelow(5000)
     example = EXAMPLE.format(app=first, db=first + 5000)
