@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,6 +69,11 @@ MEASURED = "measured"
 NOTHING = Inventory(frozenset(), frozenset(), frozenset(), frozenset())
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 _before: dict[str, Inventory] = {}
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what the tests start, also where a shell in the background has switched it off."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionstart() -> None:
