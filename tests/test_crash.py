@@ -75,9 +75,7 @@ def own_engine() -> Iterator[Daemon]:
 def switched(own_engine: Daemon, tmp_path: Path) -> Iterator[Subject]:
     """The project on the engine that may be killed."""
     client = docker.DockerClient(own_engine.host, version="1.44")
-    made = subject(
-        tmp_path / "switched", client, subnet=SUBNET, environment={"DOCKER_HOST": own_engine.host}
-    )
+    made = subject(tmp_path / "switched", client, subnet=SUBNET, environment={"DOCKER_HOST": own_engine.host})
     yield made
     made.wipe()
     client.close()

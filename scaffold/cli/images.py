@@ -155,9 +155,10 @@ def build(
             lines = explaining.commands(steps, situation.desired, session.variables)
             explained(lines, situation.desired.project, as_json=as_json)
             return
+        situation = replace(situation, plan=steps)
         carry_out(
             session,
-            replace(situation, plan=steps),
+            situation,
             cancellation,
             timeout=0.0,
             quiet=quiet,
