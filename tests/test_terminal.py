@@ -77,9 +77,10 @@ def state(engine: docker.DockerClient, project: Project) -> str:
 def test_steps_are_redrawn_while_they_happen_and_the_summary_stays(tmp_path: Path, project_name: str) -> None:
     project = app_of(tmp_path / project_name, GATED)
     screen = Screen(project, "run")
-    screen.see(re.escape(ERASE))
+    screen.see("wait until app is ready")
     (project.folder / "gate" / "open").touch()
     text = screen.end(0)
+    assert ERASE in screen.raw, "nothing was redrawn"
     assert not screen.hides_its_cursor
     assert f"✓ {project.name} is ready" in text
     for said in (project.url, "scaffold logs -f", "scaffold stop", "scaffold down"):
