@@ -2,11 +2,12 @@
 
 import contextlib
 import os
+import re
 import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import docker
 import pytest
@@ -92,6 +93,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return  # elsewhere somebody else may work on the same engine meanwhile
     with contextlib.closing(docker.from_env()) as client:
         left = take_inventory(client) - _before["engine"]
+        # `down` keeps anonymous volumes, as it should: nothing finds them again but the end of the run.
+        anonymous = frozenset(name for name in left.volumes if re.fullmatch("[0-9a-f]{64}", name))
+        remove(client, replace(NOTHING, volumes=anonymous))
+        left = replace(left, volumes=left.volumes - anonymous)
     if left != NOTHING:
         sys.stderr.write(f"\ntests left behind: {left}\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -266,7 +266,7 @@ def _without_login(project: Project, script: str) -> None:
     )
     subprocess.run([*shell, script], check=True)
     subprocess.run(["docker", "stop", name], check=True)
-    subprocess.run(["docker", "rm", name], check=True)
+    subprocess.run(["docker", "rm", "--volumes", name], check=True)
 
 
 @pytest.fixture

@@ -121,7 +121,9 @@ class Daemon:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(PATIENCE)
         self.switch_off()
-        subprocess.run(["ip", "link", "delete", self.bridge], capture_output=True)
+        # Networks of an engine that was switched off stay behind as bridges.
+        for bridge in (self.bridge, *_bridges()):
+            subprocess.run(["ip", "link", "delete", bridge], capture_output=True)
 
     def load(self, images: Sequence[str]) -> None:
         """Copy images from the engine that the other tests use."""
@@ -163,6 +165,14 @@ def daemon(images: Sequence[str]) -> Iterator[Daemon]:
             subprocess.run(["iptables", "--delete", *_RULE], check=True)
         _unmount(folder)
         shutil.rmtree(folder)
+
+
+def _bridges() -> list[str]:
+    """Return the bridges of projects on a private engine, by their addresses."""
+    listed = subprocess.run(
+        ["ip", "-oneline", "-4", "address", "show", "to", SUBNET], capture_output=True, text=True
+    )
+    return [words[1] for line in listed.stdout.splitlines() if (words := line.split())[1].startswith("br-")]
 
 
 def _unmount(folder: Path) -> None:
