@@ -82,7 +82,9 @@ def projects(folder: Path, rounds: int, sizes: tuple[int, ...] = (1, 20)) -> tup
         for size in sizes:
             while there < size:
                 there += 1
-                other = stack.enter_context(_sleepers(folder / f"{stacks.PREFIX}-other-{there}", 1))
+                name = f"{stacks.PREFIX}-other-{there}"
+                # The engine's own ranges are few, and other projects of this machine may need them.
+                other = stack.enter_context(_sleepers(folder / name, 1, f"10.214.{there}.0/28"))
                 measure.command(*RUN, folder=other)
             label = f"{size} project{'s' if size > 1 else ''}"
             candidates = (("scaffold", ours, RUN), ("compose", theirs, UP))
@@ -93,10 +95,12 @@ def projects(folder: Path, rounds: int, sizes: tuple[int, ...] = (1, 20)) -> tup
 
 
 @contextlib.contextmanager
-def _sleepers(folder: Path, count: int) -> Iterator[Path]:
+def _sleepers(folder: Path, count: int, subnet: str = "") -> Iterator[Path]:
     """Yield a project of services that only sleep; nothing of it is left on the engine at the end."""
     names = (f"s{number:02}" for number in range(1, count + 1))
     compose = "services:\n" + "".join(_SLEEPER.format(name=name, image=IMAGE) for name in names)
+    if subnet:
+        compose += f"networks:\n  default:\n    ipam: {{config: [{{subnet: {subnet}}}]}}\n"
     with _made(folder, compose):
         yield folder
 
