@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from scaffold.doctor.finding import Finding, fine, note, wrong
 from scaffold.engine import observe, plugins, refusals
@@ -13,7 +16,8 @@ from scaffold.errors import ScaffoldError
 
 PATIENCE = 8
 """Seconds that a registry, and a build, may take to answer."""
-HOST = "pypi.org"
+_INDEXES = ("UV_DEFAULT_INDEX", "PIP_INDEX_URL", "NPM_CONFIG_REGISTRY")
+"""Where this machine's builds get their packages from, if it is said: that name has to resolve."""
 _MIRROR = (
     "That is fine while the images are here. A mirror: `REGISTRY=mirror.example/` in .env, or "
     "`registry-mirrors` in the engine's daemon.json; behind a proxy, see `docker info`."
@@ -52,7 +56,8 @@ def build(engine: Engine, wanted: Iterable[str] = ()) -> Finding:
     if base is None:
         return note("build", "Not tried: there is no image here to build from.")
     # The words that are looked for do not stand in the command, which the output repeats.
-    script = f"getent hosts {HOST} >/dev/null; printf 'resolve%s' \"d=$?\"; echo"
+    host = _host()
+    script = f"getent hosts {shlex.quote(host)} >/dev/null; printf 'resolve%s' \"d=$?\"; echo"
     command = (*plugins.command("buildx"), "build", "--no-cache", "--output", "type=cacheonly")
     try:
         done = subprocess.run(
@@ -72,19 +77,24 @@ def build(engine: Engine, wanted: Iterable[str] = ()) -> Finding:
             "build", f"A build of one line fails: {last.removeprefix('ERROR: ')}.", "See `docker info`."
         )
     if "resolved=0" in done.stderr:
-        return fine("build", f"works, and resolves {HOST}")
-    if not _resolves_here():
-        return note("build", f"Works; {HOST} resolves neither here nor inside a build, as without a network.")
+        return fine("build", f"works, and resolves {host}")
+    if not _resolves_here(host):
+        return note("build", f"Works; {host} resolves neither here nor inside a build, as without a network.")
     return wrong(
         "build",
-        f"Inside a build {HOST} does not resolve, and here it does.",
+        f"Inside a build {host} does not resolve, and here it does.",
         'Give the engine a name server that containers reach: `{"dns": ["…"]}` in /etc/docker/daemon.json, '
         "then restart it.",
     )
 
 
-def _resolves_here() -> bool:
-    code = f"import socket; socket.getaddrinfo({HOST!r}, 443)"
+def _host() -> str:
+    urls = (os.environ.get(name, "") for name in _INDEXES)
+    return next((host for url in urls if (host := urlsplit(url).hostname)), "python.org")
+
+
+def _resolves_here(host: str) -> bool:
+    code = f"import socket; socket.getaddrinfo({host!r}, 443)"
     try:
         return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=3).returncode == 0
     except subprocess.TimeoutExpired:

@@ -27,12 +27,14 @@ engine_answers() { timeout 20 docker version --format '{{.Server.Version}}' >/de
 system() { (. /etc/os-release && printf %s "${ID:-unknown}"); }
 release() { (. /etc/os-release && printf %s "${VERSION_CODENAME:-}"); }
 
-# The Debian mirror that this machine uses already.
+# The Debian mirror that this machine uses already, or the one named by SCAFFOLD_DEBIAN_MIRROR.
 debian_mirror() {
   local mirror
   mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
     grep -v '^[[:space:]]*#' | grep -oE 'https?://[^ ]+/debian/?( |$)' | head -n 1 | tr -d ' ') || true
-  printf %s "${mirror:-http://deb.debian.org/debian}"
+  mirror=${SCAFFOLD_DEBIAN_MIRROR:-$mirror}
+  [ -n "$mirror" ] || fail "apt's sources name no Debian mirror; set SCAFFOLD_DEBIAN_MIRROR to one"
+  printf %s "$mirror"
 }
 
 # apt OPTION...: without questions; what it says is shown only when it fails
