@@ -26,7 +26,7 @@ PATIENCE = 60.0
 
 # What somebody's own shell may have set, and these tests must not see.
 _FOREIGN = re.compile(
-    r"COMPOSE_|SCAFFOLD_|APP_PORT|DB_PORT|DATABASE_URL|POSTGRES_|MONGO_|LOG_LEVEL|CA_BUNDLE"
+    r"CI$|COMPOSE_|SCAFFOLD_|APP_PORT|DB_PORT|DATABASE_URL|POSTGRES_|MONGO_|LOG_LEVEL|CA_BUNDLE"
 )
 
 SERVER = """\

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -121,9 +122,15 @@ class Daemon:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(PATIENCE)
         self.switch_off()
-        # Networks of an engine that was switched off stay behind as bridges.
-        for bridge in (self.bridge, *_bridges()):
+        # Networks stay behind as bridges, and each keeps its addresses from every other engine.
+        for bridge in (self.bridge, *self._bridges()):
             subprocess.run(["ip", "link", "delete", bridge], capture_output=True)
+
+    def _bridges(self) -> set[str]:
+        """Return the bridges of its networks, by what it wrote down of them: it may not answer any more."""
+        written = self.disk / "network" / "files" / "local-kv.db"
+        names = re.findall(rb"br-[0-9a-f]{12}", written.read_bytes()) if written.exists() else []
+        return {name.decode() for name in names}
 
     def load(self, images: Sequence[str]) -> None:
         """Copy images from the engine that the other tests use."""
@@ -165,14 +172,6 @@ def daemon(images: Sequence[str]) -> Iterator[Daemon]:
             subprocess.run(["iptables", "--delete", *_RULE], check=True)
         _unmount(folder)
         shutil.rmtree(folder)
-
-
-def _bridges() -> list[str]:
-    """Return the bridges of projects on a private engine, by their addresses."""
-    listed = subprocess.run(
-        ["ip", "-oneline", "-4", "address", "show", "to", SUBNET], capture_output=True, text=True
-    )
-    return [words[1] for line in listed.stdout.splitlines() if (words := line.split())[1].startswith("br-")]
 
 
 def _unmount(folder: Path) -> None:
