@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaffold import checkout as checkouts
+from scaffold import completions
 from scaffold.checkout import Checkout
 from scaffold.clock import Clock
 from scaffold.errors import ProjectError, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.session import Session
 from scaffold.stack import desired as wish
-from scaffold.stack import names, status
+from scaffold.stack import names, once, status
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Observed
 from scaffold.stack.plan import Plan, Wishes
 from scaffold.stack.progress import Report
 from scaffold.stack.status import Status
-from scaffold.stack.steps import CreateVolume, Prove, StartContainer
+from scaffold.stack.steps import CreateContainer, CreateVolume, Prove, StartContainer
 
 if TYPE_CHECKING:
     from scaffold.engine.apply import Applied
@@ -47,15 +48,14 @@ def examine(
     with clock.phase("resolve compose.yaml"):
         desired = session.desired
     with clock.phase("read the engine and the build contexts"):
-        from scaffold.engine import observe as reader
         from scaffold.engine.settle import settle
 
         # Reading files and asking the engine do not wait for each other.
         with ThreadPoolExecutor(1) as pool:
             builds = pool.submit(_builds, session)
-            observed = reader.observe(engine, desired)
+            observed = _observed(session, desired)
             if checkouts.is_unsettled(session.checkout) and settle(engine, observed.containers):
-                observed = reader.observe(engine, desired)
+                observed = _observed(session, desired)
             desired = desired.with_builds(builds.result())
     with clock.phase("plan"):
         check_owner(session.checkout, desired, observed)
@@ -74,20 +74,28 @@ EMPTY = Observed()
 
 def observe(session: Session) -> Observed:
     """Return what the engine has for the project, once it is certain that it is this checkout's."""
-    from scaffold.engine import observe as reader
-
-    observed = reader.observe(session.engine, session.desired)
+    observed = _observed(session, session.desired)
     check_owner(session.checkout, session.desired, observed)
     return observed
+
+
+def _observed(session: Session, desired: Desired) -> Observed:
+    from scaffold.engine import observe as reader
+
+    observed = reader.observe(session.engine, desired)
+    return replace(observed, completions=completions.read(session.checkout))
+
+
+def remember(session: Session, observed: Observed) -> None:
+    """Remember which one-shots are done, before `down` removes the containers that say so."""
+    completions.write(session.checkout, once.remains(session.desired, observed))
 
 
 def after(session: Session, done: Situation) -> Situation:
     """Return the situation once a plan was carried out; the files are those that the plan was made from."""
     if not done.plan.steps:
         return done
-    from scaffold.engine import observe as reader
-
-    observed = reader.observe(session.engine, done.desired)
+    observed = _observed(session, done.desired)
     return Situation(done.desired, observed, planning.plan(done.desired, observed))
 
 
@@ -264,6 +272,14 @@ def apply(
 
         return Mending(session.engine, situation.desired).before_start(service, container)
 
+    touched = {step.name for step in steps if isinstance(step, CreateContainer | StartContainer)}
+    again = [
+        service.name
+        for service in situation.desired.services
+        if service.once and touched & wish.container_names(situation.desired, service).keys()
+    ]
+    if again:
+        completions.forget(session.checkout, again)
     work = Work(
         situation.desired,
         session.engine,

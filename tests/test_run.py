@@ -190,6 +190,46 @@ def test_migration_is_repeated_only_for_a_new_image_or_volume(
     assert ids(engine, shop)["migrate"] != first
 
 
+def test_migration_that_lasts_is_not_repeated_after_down(
+    engine: docker.DockerClient, tmp_path: Path, project_name: str
+) -> None:
+    lasting = POSTGRES.replace("    command: ", "    labels: {dev.scaffold.once: volume}\n    command: ", 1)
+    shop = shop_in(tmp_path / project_name, lasting)
+
+    def migrated() -> bool:
+        shop.scaffold("run")
+        assert get(shop.url)[0] == 200
+        states = {item["name"]: item["state"] for item in shop.scaffold("status", "--json").json["services"]}
+        assert states == {"app": "running", "db": "running", "migrate": "completed"}
+        return exists(engine, shop.container("migrate"))
+
+    assert migrated()
+    for _ in range(2):
+        shop.scaffold("down")
+        assert not migrated()
+        shop.scaffold("plan", "--exit-code")
+    shop.scaffold("run", "--recreate")
+    assert exists(engine, shop.container("migrate"))
+    shop.scaffold("down")
+    (shop.folder / "server.py").write_text(source(2))
+    assert migrated(), "the image is another one"
+    shop.scaffold("down")
+    shop.run("docker", "volume", "rm", f"{shop.name}_db-data")
+    assert migrated(), "the volume is another one"
+
+
+def test_failed_migration_is_repeated_after_down(shop: Project) -> None:
+    compose = shop.folder / "compose.yaml"
+    text = compose.read_text().replace(
+        "    command: ", "    labels: {dev.scaffold.once: volume}\n    command: ", 1
+    )
+    text = text.replace("print('migrated')", "raise SystemExit(3)")
+    compose.write_text(text)
+    shop.scaffold("run", code=1)
+    shop.scaffold("down")
+    assert "exit code 3" in shop.scaffold("run", code=1).err
+
+
 def test_stopped_project_starts_again_with_the_same_containers(
     engine: docker.DockerClient, shop: Project
 ) -> None:

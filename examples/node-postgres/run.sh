@@ -178,7 +178,8 @@ up() {
     create_network
     start_database
     say "Migrating the database"
-    service migrate --env DATABASE_URL "$image" node src/migrate.ts
+    service migrate --env DATABASE_URL --label dev.scaffold.once=volume "$image" \
+        node src/migrate.ts
     if ! is_current "$project-app-1" "$image"; then
         say "Starting the app"
         service app --detach --env DATABASE_URL --env LOG_LEVEL \

@@ -215,6 +215,7 @@ def down(
         if explain:
             _commands(session, steps, as_json=as_json)
             return
+        workflow.remember(session, observed)
         tear_down(session, steps, cancellation, quiet=quiet)
     kept = [volume.name for volume in observed.volumes if volume.project == session.desired.project]
     said = "Removed." if steps.changes else "There was nothing to remove."

@@ -98,6 +98,8 @@ class Service:
     """The engine restarts it when it exits."""
     one_shot: bool = False
     """Another service waits for it to complete."""
+    once: bool = False
+    """All that it does is in the volumes behind it, so that it outlasts its container."""
     pull_policy: str = ""
     platform: str | None = None
     stop_timeout: int = 10
@@ -364,7 +366,10 @@ def _service(key: str, reader: Reader, context: Context) -> Service:
     container = reader.text("container_name", "") or None
     if container and replicas > 1:
         raise ProjectError(f"services.{key}.container_name: {replicas} containers cannot share one name.")
-    ready = reader.mapping("labels").get(names.READY)
+    labels = reader.mapping("labels")
+    once = labels.get(names.ONCE, "")
+    if once not in ("", "volume"):
+        raise ProjectError(f"services.{key}.labels.{names.ONCE}: `volume` is the only value, not `{once}`.")
     ports = tuple(
         Port(
             target=int(item.number("target")),
@@ -395,9 +400,10 @@ def _service(key: str, reader: Reader, context: Context) -> Service:
         volumes=made.volumes,
         environment=made.environment,
         ports=ports,
-        ready_path=ready,
+        ready_path=labels.get(names.READY),
         has_healthcheck=made.has_healthcheck,
         restarts=made.restarts,
+        once=bool(once),
         pull_policy=reader.text("pull_policy", ""),
         platform=reader.text("platform", "") or None,
         stop_timeout=made.stop_timeout,

@@ -25,6 +25,8 @@ PATH = "dev.scaffold.path"
 """On everything: the checkout that made it."""
 READY = "dev.scaffold.ready"
 """In compose.yaml, on a service: the HTTP path that answers 2xx once the service is ready."""
+ONCE = "dev.scaffold.once"
+"""In compose.yaml, on a one-shot: `volume` says that all it does is in the volumes behind it."""
 
 
 def checkout_hash(real_path: str) -> str:

@@ -111,6 +111,17 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Completion:
+    """A one-shot that had come to its end when `down` removed its container; see stack.once."""
+
+    service: str
+    digest: str
+    image_id: str
+    volumes: tuple[tuple[str, str], ...]
+    """(name, time of creation) of the volumes behind it."""
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything of one project on one engine; images by the reference that a service uses."""
 
@@ -118,6 +129,7 @@ class Observed:
     networks: tuple[Network, ...] = ()
     volumes: tuple[Volume, ...] = ()
     images: Mapping[str, Image] = field(default_factory=dict)
+    completions: tuple[Completion, ...] = ()
 
     def of_service(self, name: str) -> tuple[Container, ...]:
         """Return the service's containers by number, without one-off ones."""

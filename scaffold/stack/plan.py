@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from scaffold.errors import ProjectError
 from scaffold.stack import desired as wish
-from scaffold.stack import names
+from scaffold.stack import names, once
 from scaffold.stack.desired import Desired, Network, Service
 from scaffold.stack.difference import differences
 from scaffold.stack.observed import Container, Image, Observed
@@ -268,6 +268,8 @@ class _Fate:
     """The anonymous volumes that the new container of this name takes over."""
     aside: dict[str, str] = field(default_factory=dict)
     """Where an interrupted replacement left the old container."""
+    done: bool = False
+    """A one-shot that needs no container any more."""
 
     @property
     def interrupts(self) -> bool:
@@ -293,6 +295,10 @@ class _Fate:
         fate = _Fate()
         found = wish.container_names(desired, service)
         present = {container.name: container for container in observed.of_service(service.name)}
+        fresh = wishes.recreate or service.image in made
+        if not present and not fresh and once.is_done(desired, service, observed):
+            fate.done = True
+            return fate
         for name in found:
             container = present.get(name) or observed.container(name)
             aside = present.get(names.set_aside(name))
@@ -366,41 +372,8 @@ def _replace_reason(
         if network is None or (container.network_ids and network.id not in container.network_ids):
             return f"not connected to network {name}"
     if service.one_shot:
-        return _repeat_reason(desired, service, container, observed)
+        return once.repeat_reason(desired, service, container, observed)
     return ""
-
-
-def _repeat_reason(desired: Desired, service: Service, container: Container, observed: Observed) -> str:
-    """Return why a one-shot has to run again; its success counts for the volumes that it ran against."""
-    if container.state == "running":
-        return ""
-    if container.state == "created":
-        return "created but never started"
-    if container.exit_code != 0:
-        return f"its last run failed (exit code {container.exit_code})"
-    for name in sorted(_volumes_behind(desired, service)):
-        volume = observed.volume(name)
-        if volume is None:
-            return f"volume {name} is new"
-        # The engine gives whole seconds for volumes.
-        if container.started and volume.created > container.started:
-            return f"volume {name} is newer than its last run"
-    return ""
-
-
-def _volumes_behind(desired: Desired, service: Service) -> set[str]:
-    seen: set[str] = set()
-    queue = [service]
-    volumes: set[str] = set()
-    known = {item.name: item for item in desired.services}
-    while queue:
-        item = queue.pop()
-        if item.name in seen:
-            continue
-        seen.add(item.name)
-        volumes |= set(item.volumes)
-        queue += [known[need.service] for need in item.depends_on if need.service in known]
-    return volumes
 
 
 def _spread(
@@ -684,7 +657,7 @@ def _containers(
         for service in services
         if service.name in moved
         for need in service.depends_on
-        if need.condition != "service_started" and need.service in fates
+        if need.condition != "service_started" and need.service in fates and not fates[need.service].done
     }
     made: dict[str, int] = {}
     proofs: dict[str, int] = {}

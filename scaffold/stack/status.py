@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scaffold.stack import desired as wish
+from scaffold.stack import once
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Container, Observed
 from scaffold.stack.plan import Plan
@@ -18,7 +19,7 @@ _NOT_HTTP = (1433, 1521, 3306, 5432, 5672, 6379, 9042, 9092, 11211, 27017)
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One container of a service, or its place where there is none (state `absent`)."""
+    """One container of a service, or its place where there is none (`absent`, or `completed` for good)."""
 
     name: str
     container: str | None
@@ -142,10 +143,11 @@ def _reachable(host: str) -> str:
 def _service(desired: Desired, service: Service, observed: Observed) -> list[ServiceStatus]:
     found = {item.name: item for item in observed.of_service(service.name)}
     expected = [wish.container_name(desired, service, n) for n in range(1, service.replicas + 1)]
+    state = "completed" if not found and once.is_done(desired, service, observed) else "absent"
     items = [
         _container(found.pop(name), one_shot=service.one_shot)
         if name in found
-        else ServiceStatus(service.name, None, "absent", None, service.image)
+        else ServiceStatus(service.name, None, state, None, service.image)
         for name in expected
     ]
     return items + [_container(item, one_shot=service.one_shot) for item in found.values()]

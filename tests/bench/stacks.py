@@ -8,7 +8,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from scaffold import checkout as checkouts
 from scaffold.data import database as databases
 from scaffold.session import opened
 from scaffold.stack import desired as wish
+from scaffold.stack import names
 from tests.bench import measure
 
 SCAFFOLD = str(Path(sys.executable).with_name("scaffold"))
@@ -102,7 +102,8 @@ class Floor(Checkout):
         with opened(checkouts.find(folder)) as session:
             self.desired = session.desired
         self._api = docker.APIClient(version="auto")
-        self._local = threading.local()
+        self._migrated = False
+        """What the volume holds: a migration that is done is not repeated here either."""
         # As warm as it gets: the driver is imported, the connection open.
         databases.login(self._database, "127.0.0.1", self.port, 0.1)
 
@@ -117,14 +118,17 @@ class Floor(Checkout):
         network, volume = self.desired.networks[0], self.desired.volumes[0]
         self._api.create_network(network.name, driver="bridge")
         self._api.create_volume(volume.name)
+        shots = [] if self._migrated else ["migrate"]
         with ThreadPoolExecutor(3) as pool:
-            db, migrate, app = pool.map(self._create, ("db", "migrate", "app"))
+            db, app, *migrations = pool.map(self._create, ["db", "app", *shots])
         self._api.start(db)
         self._log_in()
-        self._api.start(migrate)
-        code = self._api.wait(migrate)["StatusCode"]
-        if code != 0:
-            raise RuntimeError(f"migrate failed with {code}")
+        for container in migrations:
+            self._api.start(container)
+            code = self._api.wait(container)["StatusCode"]
+            if code != 0:
+                raise RuntimeError(f"migrate failed with {code}")
+        self._migrated = True
         self._api.start(app)
         while measure.status(self.port, READY) != 200:
             time.sleep(measure.POLL)
@@ -145,13 +149,17 @@ class Floor(Checkout):
         ):
             time.sleep(measure.POLL)
 
+    def empty(self) -> None:
+        super().empty()
+        self._migrated = False
+
     def down(self) -> float:
         """Stop app and db one after the other, as their dependency wants it, then remove all."""
         begun = time.perf_counter()
         for service in ("app", "db"):
             self._api.stop(f"{self.project}-{service}-1")
-        for service in ("app", "migrate", "db"):
-            self._api.remove_container(f"{self.project}-{service}-1")
+        for item in self._api.containers(all=True, filters={"label": f"{names.PROJECT}={self.project}"}):
+            self._api.remove_container(item["Id"])
         self._api.remove_network(self.desired.networks[0].name)
         return time.perf_counter() - begun
 

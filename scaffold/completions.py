@@ -1,0 +1,45 @@
+"""Remember, for each checkout, the one-shots whose containers `down` has removed. No Docker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+from scaffold import checkout as checkouts
+from scaffold.checkout import Checkout
+from scaffold.stack import names
+from scaffold.stack.observed import Completion
+
+
+def read(checkout: Checkout) -> tuple[Completion, ...]:
+    """Return what is remembered; nothing where that cannot be read: then they run once more."""
+    try:
+        return tuple(
+            Completion(
+                service=str(item["service"]),
+                digest=str(item["digest"]),
+                image_id=str(item["image_id"]),
+                volumes=tuple((str(name), str(created)) for name, created in item["volumes"]),
+            )
+            for item in json.loads(_file(checkout).read_text())
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return ()
+
+
+def write(checkout: Checkout, completions: tuple[Completion, ...]) -> None:
+    """Remember these and no others; for whoever holds the checkout's lock."""
+    if completions == read(checkout):
+        return
+    items = [vars(item) for item in completions]
+    checkouts.write_private(_file(checkout), json.dumps(items, indent=1))
+
+
+def forget(checkout: Checkout, services: Collection[str]) -> None:
+    """Forget services that are about to run again: from now on only their containers count."""
+    write(checkout, tuple(item for item in read(checkout) if item.service not in services))
+
+
+def _file(checkout: Checkout) -> Path:
+    return checkouts.state_folder() / f"{names.checkout_hash(str(checkout.path))}.done.json"
