@@ -7,9 +7,10 @@ from scaffold.data import database as databases
 from scaffold.data.database import Command, Database
 from scaffold.engine import inside
 from scaffold.errors import ScaffoldError
+from scaffold.reach import entered
 from scaffold.session import Session
 from scaffold.stack import plan as planning
-from scaffold.workflow import observe, running
+from scaffold.workflow import observe
 
 PATIENCE = 30.0
 """Seconds for a server without authentication to come up on an existing volume."""
@@ -21,7 +22,7 @@ def put(session: Session, database: Database) -> None:
     """Set the password; the service has to be up for PostgreSQL, and is stopped meanwhile for MongoDB."""
     change = databases.set_password(database)
     if isinstance(change, Command):
-        container = running(session, database.service)
+        container = entered(session, database.service)
         inside.feed(container, change.argv, change.stdin)
         return
     service = session.desired.service(database.service)

@@ -5,16 +5,26 @@ from __future__ import annotations
 from scaffold import workflow
 from scaffold.errors import ScaffoldError
 from scaffold.session import Session
-from scaffold.stack.observed import Container
+from scaffold.stack import once
+from scaffold.stack.desired import Desired
+from scaffold.stack.observed import Container, Observed
 
 
 def running(session: Session, service: str | None) -> tuple[tuple[str, str], ...]:
     """Return (service, container name) of each running container; of one service when given."""
-    found = tuple(item for item in _of(session, service) if item.state == "running")
+    found = _of(session, service)
+    up = tuple((item.service, item.name) for item in found if item.state == "running")
+    if up:
+        return up
     if not found:
-        what = f"Service {service} is not running." if service else "Nothing of the project is running."
-        raise ScaffoldError(what, "Start it with `scaffold run`.")
-    return tuple((item.service, item.name) for item in found)
+        raise absent(session.desired, workflow.observe(session), service)
+    what = f"Service {service} is {found[0].state}." if service else "Nothing of the project is running."
+    raise ScaffoldError(what, "Start it with `scaffold run`.")
+
+
+def entered(session: Session, service: str) -> str:
+    """Return the name of the service's first running container."""
+    return running(session, service)[0][1]
 
 
 def alive(session: Session, service: str) -> tuple[str, ...]:
@@ -27,12 +37,35 @@ def alive(session: Session, service: str) -> tuple[str, ...]:
     return names
 
 
-def existing(session: Session, service: str) -> str:
-    """Return the name of a service's first container, whether it runs or not."""
+def existing(session: Session, service: str | None) -> tuple[Container, ...]:
+    """Return the containers, whether they run or not; of one service when given."""
     found = _of(session, service)
     if not found:
-        raise ScaffoldError(f"Service {service} has no container yet.", "Make it with `scaffold run`.")
-    return found[0].name
+        raise absent(session.desired, workflow.observe(session), service)
+    return found
+
+
+def absent(desired: Desired, observed: Observed, service: str | None) -> ScaffoldError:
+    """Return the error for a service, or a project, without a container."""
+    if service is None:
+        return ScaffoldError("The project has no container.", "Start it with `scaffold run`.")
+    known = next((item for item in desired.services if item.name == service), None)
+    if known and once.is_done(desired, known, observed):
+        return ScaffoldError(
+            f"Service {service} is done, and its container went with `scaffold down`.",
+            "`scaffold run --recreate` runs it again.",
+        )
+    return ScaffoldError(f"Service {service} has no container.", "Start it with `scaffold run`.")
+
+
+def log_sources(session: Session, service: str | None) -> tuple[tuple[str, str], ...]:
+    """Return (label, container name) of each container whose log can be read; of one service when given."""
+    found = existing(session, service)
+    several = {item.service for item in found if sum(item.service == other.service for other in found) > 1}
+    return tuple(
+        (f"{item.service}-{item.number}" if item.service in several else item.service, item.name)
+        for item in found
+    )
 
 
 def _of(session: Session, service: str | None) -> tuple[Container, ...]:

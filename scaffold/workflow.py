@@ -12,7 +12,7 @@ from scaffold import checkout as checkouts
 from scaffold import completions
 from scaffold.checkout import Checkout
 from scaffold.clock import Clock
-from scaffold.errors import ProjectError, ScaffoldError
+from scaffold.errors import ProjectError
 from scaffold.interrupt import Cancellation
 from scaffold.session import Session
 from scaffold.stack import desired as wish
@@ -145,36 +145,6 @@ def destruction(session: Session) -> Plan:
         if image.built:
             built |= set(image.tags or (image.short_id,)) - known
     return planning.teardown(desired, observed, "destroy", volumes=own, images=built)
-
-
-def log_sources(session: Session, service: str | None) -> tuple[tuple[str, str], ...]:
-    """Return (label, container name) of each container whose log can be read; of one service when given."""
-    if service is not None:
-        session.desired.service(service)
-    containers = [
-        container
-        for container in observe(session).containers
-        if not container.one_off and (service is None or container.service == service)
-    ]
-    if not containers:
-        what = f"Service {service}" if service else "The project"
-        raise ScaffoldError(f"{what} has no container yet.", "Start it with `scaffold run`.")
-    several = {item.service for item in containers if sum(item.service == o.service for o in containers) > 1}
-    return tuple(
-        (f"{item.service}-{item.number}" if item.service in several else item.service, item.name)
-        for item in containers
-    )
-
-
-def running(session: Session, service: str) -> str:
-    """Return the name of the service's first running container."""
-    session.desired.service(service)
-    containers = observe(session).of_service(service)
-    for container in containers:
-        if container.state == "running":
-            return container.name
-    state = f"is {containers[0].state}" if containers else "has no container"
-    raise ScaffoldError(f"Service {service} {state}.", "Start it with `scaffold run`.")
 
 
 def verify(session: Session, situation: Situation, cancellation: Cancellation, timeout: float) -> None:

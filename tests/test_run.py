@@ -208,6 +208,8 @@ def test_migration_that_lasts_is_not_repeated_after_down(
         shop.scaffold("down")
         assert not migrated()
         shop.scaffold("plan", "--exit-code")
+        for command in ("logs", "restart"):
+            assert "Service migrate is done" in shop.scaffold(command, "migrate", code=1).err
     shop.scaffold("run", "--recreate")
     assert exists(engine, shop.container("migrate"))
     shop.scaffold("down")

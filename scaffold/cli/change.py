@@ -312,7 +312,7 @@ def _ended(session: Session, steps: Plan, said: str, *, as_json: bool, quiet: bo
 
 def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
     """Follow the logs until Ctrl-C, then stop the project; end also when everything has ended by itself."""
-    from scaffold import workflow
+    from scaffold import reach, workflow
     from scaffold.engine import logs
     from scaffold.stack import plan as planning
 
@@ -324,7 +324,7 @@ def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
             on_signals(cancellation, lambda: console.note("Stopping …")),
             cancellation.wakes(interrupted.set),
         ):
-            sources = workflow.log_sources(session, None)
+            sources = reach.log_sources(session, None)
             write = console.log([label for label, _ in sources], cancellation.request)
             logs.show(session.engine, sources, write, follow=True, tail_lines=20, stop=interrupted)
             if cancellation.requested:

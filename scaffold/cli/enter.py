@@ -33,12 +33,12 @@ def shell(
       scaffold shell
       scaffold shell db
     """
-    from scaffold import workflow
+    from scaffold import reach
     from scaffold.engine import inside
     from scaffold.stack import typed
 
     with opened(checkouts.find(project)) as session:
-        container = workflow.running(session, service)
+        container = reach.entered(session, service)
         name = session.desired.project
     if explain:
         why = "a shell beside its first process"
@@ -65,12 +65,12 @@ def execute(
       scaffold exec db df -h
       scaffold exec --explain app env
     """
-    from scaffold import workflow
+    from scaffold import reach
     from scaffold.engine import inside
     from scaffold.stack import typed
 
     with opened(checkouts.find(project)) as session:
-        container = workflow.running(session, service)
+        container = reach.entered(session, service)
         name = session.desired.project
     if explain:
         why = "a command beside its first process"
@@ -100,7 +100,7 @@ def db(
       scaffold db -- -c 'select count(*) from items'
       scaffold db < script.sql
     """
-    from scaffold import passwords, workflow
+    from scaffold import passwords, reach
     from scaffold.data import database as databases
     from scaffold.engine import inside
     from scaffold.stack import typed
@@ -121,7 +121,7 @@ def db(
             passwords.put(session, found)
             console.note(f"{found.service} has the password of .env now. Go on with `scaffold run`.")
             return
-        container = workflow.running(session, found.service)
+        container = reach.entered(session, found.service)
         name = session.desired.project
     command = databases.client_command(found, arguments or (), terminal=sys.stdin.isatty())
     if explain:

@@ -361,7 +361,7 @@ def restart(
     checkout = checkouts.find(project)
     begun = time.monotonic()
     with changing(checkout, "restart", no_wait=no_wait, explain=explain) as (cancellation, session):
-        from scaffold import workflow
+        from scaffold import reach, workflow
         from scaffold.stack import explain as explaining
         from scaffold.stack import restart as planning
         from scaffold.stack.steps import Prove
@@ -369,8 +369,9 @@ def restart(
         situation = workflow.examine(session)
         steps = planning.restart(situation.desired, situation.observed, [service] if service else [])
         if not steps.changes:
-            what = f"Service {service}" if service else "The project"
-            raise ScaffoldError(f"{what} has no container to restart.", "Start it with `scaffold run`.")
+            if service:
+                raise reach.absent(situation.desired, situation.observed, service)
+            raise ScaffoldError("There is nothing to restart.", "Start it with `scaffold run`.")
         if explain:
             lines = explaining.commands(steps, situation.desired, session.variables)
             explained(lines, situation.desired.project, as_json=as_json)
@@ -460,7 +461,7 @@ def cp(
         )
     with opened(checkouts.find(project)) as session:
         words = [
-            f"{reach.existing(session, place['service'])}:{place['path']}" if place else text
+            f"{reach.existing(session, place['service'])[0].name}:{place['path']}" if place else text
             for text, place in zip((source, target), places, strict=True)
         ]
         name = session.desired.project

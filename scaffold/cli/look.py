@@ -69,7 +69,7 @@ def logs(
       scaffold logs -f app
       scaffold logs db --tail 50
     """
-    from scaffold import workflow
+    from scaffold import reach
     from scaffold.engine import logs as reader
     from scaffold.stack import typed
 
@@ -77,7 +77,7 @@ def logs(
     ended = threading.Event()
     cancellation = Cancellation()
     with opened(checkout) as session:
-        sources = workflow.log_sources(session, service)
+        sources = reach.log_sources(session, service)
         if explain:
             names = [name for _, name in sources]
             lines = typed.logs(names, follow=follow, tail=tail, timestamps=timestamps)

@@ -71,6 +71,7 @@ def _prepared(subject: Subject, scene: str) -> tuple[str, ...]:
     if scene == "recreate":
         subject.change()
         return ("run", "--no-wait")
+    subject.was_down = True
     return ("down", "--no-wait")
 
 
