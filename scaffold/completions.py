@@ -18,8 +18,7 @@ def read(checkout: Checkout) -> tuple[Completion, ...]:
         return tuple(
             Completion(
                 service=str(item["service"]),
-                digest=str(item["digest"]),
-                image_id=str(item["image_id"]),
+                parts=tuple((str(name), str(digest), str(image)) for name, digest, image in item["parts"]),
                 volumes=tuple((str(name), str(created)) for name, created in item["volumes"]),
             )
             for item in json.loads(_file(checkout).read_text())

@@ -11,9 +11,9 @@ from scaffold.errors import ProjectError
 from scaffold.stack import names, once
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Completion, Observed
-from scaffold.stack.plan import NOTHING_MORE, Wishes, plan
+from scaffold.stack.plan import NOTHING_MORE, Wishes, line, plan
 from scaffold.stack.status import status
-from tests.test_plan import APP, LATE, MIGRATE, change, read, running
+from tests.test_plan import APP, DB, LATE, MIGRATE, change, read, running
 
 ONCE = {**MIGRATE, "labels": {names.ONCE: "volume"}}
 
@@ -79,6 +79,45 @@ def test_a_volume_more_repeats_it(left: Observed) -> None:
     assert repeats(read(migrate={**ONCE, "volumes": [mount]}), left)
 
 
+def test_another_database_repeats_it(desired: Desired, left: Observed) -> None:
+    assert repeats(
+        read(migrate=ONCE, db={**DB, "environment": {"PGDATA": "/var/lib/postgresql/other"}}), left
+    )
+    newer = replace(left.images["postgres:18"], id="sha256:another")
+    assert repeats(desired, replace(left, images={**left.images, "postgres:18": newer}))
+    older = change(running(desired), "db", image_id="sha256:older")
+    assert repeats(desired, taken_down(older, desired)), "it ran against a database of another image"
+
+
+def test_files_of_this_machine_repeat_it() -> None:
+    mount = {"type": "bind", "source": "/project/sql", "target": "/sql", "bind": {}}
+    desired = read(migrate={**ONCE, "volumes": [mount]})
+    assert taken_down(running(desired), desired).completions == ()
+
+
+def test_rows_in_a_volume_without_a_name_repeat_it(desired: Desired) -> None:
+    there = change(running(desired), "db", anonymous=(("a" * 64, "/data"),))
+    assert once.remains(desired, there) == ()
+    scratch = change(running(desired), "migrate", anonymous=(("a" * 64, "/tmp"),))
+    assert once.remains(desired, scratch) != (), "its own scratch space is nobody's data"
+
+
+def test_label_makes_it_a_one_shot_even_when_nobody_waits() -> None:
+    app = {**APP, "depends_on": {}}
+    desired = read(migrate=ONCE, app=app)
+    assert desired.service("migrate").one_shot
+    assert not repeats(desired, taken_down(running(desired), desired))
+
+
+def test_app_waits_for_the_database_behind_a_migration_that_is_done(desired: Desired) -> None:
+    app = {**APP, "depends_on": {"migrate": APP["depends_on"]["migrate"]}}
+    desired = read(migrate=ONCE, app=app)
+    found = plan(desired, taken_down(running(desired), desired))
+    steps = {str(line(item.step)).split(":")[0]: index for index, item in enumerate(found.steps)}
+    start = found.steps[steps["start container p-app-1"]]
+    assert steps["prove service db"] in start.after
+
+
 def test_failed_or_unfinished_migration_is_not_remembered(desired: Desired) -> None:
     there = running(desired)
     for facts in ({"exit_code": 1}, {"state": "created"}, {"state": "running"}, {"state": "dead"}):
@@ -118,7 +157,8 @@ def test_status_says_that_it_is_completed(desired: Desired, left: Observed) -> N
 def test_what_is_remembered_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     checkout = Checkout(tmp_path / "project", ())
-    done = Completion("migrate", "digest", "sha256:1", (("p_db-data", LATE.isoformat()),))
+    parts = (("db", "digest", "sha256:1"), ("migrate", "another", "sha256:2"))
+    done = Completion("migrate", parts, (("p_db-data", LATE.isoformat()),))
     other = replace(done, service="seed")
     assert completions.read(checkout) == ()
     completions.write(checkout, (done, other))
@@ -134,7 +174,7 @@ def test_file_that_cannot_be_read_means_once_more(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     checkout = Checkout(tmp_path / "project", ())
-    completions.write(checkout, (Completion("migrate", "", "", (("v", ""),)),))
+    completions.write(checkout, (Completion("migrate", (), (("v", ""),)),))
     file = next((tmp_path / "scaffold").glob("*.json"))
     file.write_text(text)
     assert completions.read(checkout) == ()

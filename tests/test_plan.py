@@ -14,7 +14,7 @@ from scaffold.stack import desired as wish
 from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Container, Image, Network, Observed, Volume
-from scaffold.stack.plan import Plan, Wishes, plan, stop, teardown
+from scaffold.stack.plan import Plan, Wishes, line, plan, stop, teardown
 from scaffold.stack.steps import CreateContainer, Impact
 
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ MIGRATE = {
     "networks": {"backend": None},
     "depends_on": {"db": {"condition": "service_healthy", "required": True}},
 }
-APP = {
+APP: Any = {
     "image": "p-app",
     "build": {"context": "/project", "dockerfile": "Dockerfile"},
     "environment": {"LOG_LEVEL": "info"},
@@ -187,6 +187,61 @@ def test_changed_variable_is_shown_old_and_new() -> None:
         "start container p-app-1: environment LOG_LEVEL: info → debug",
         "prove service app: started",
     )
+
+
+def waits(found: Plan, later: str) -> set[str]:
+    """The steps that one waits for, directly or not, as words."""
+    lines = [line(item.step) for item in found.steps]
+    queue = [index for index, text in enumerate(lines) if text.startswith(later)]
+    assert queue, lines
+    seen: set[int] = set()
+    while queue:
+        for index in found.steps[queue.pop()].after:
+            if index not in seen:
+                seen.add(index)
+                queue.append(index)
+    return {lines[index].partition(":")[0] for index in seen}
+
+
+@pytest.mark.parametrize("state", ["exited", "running"])
+def test_app_waits_for_the_database_behind_its_migration(state: str) -> None:
+    app = {**APP, "depends_on": {"migrate": APP["depends_on"]["migrate"]}}
+    desired = read(app=app)
+    there = change(change(running(desired), "app", state="exited"), "db", state=state)
+    expected = {"prove service db", "complete service migrate"}
+    expected |= {"start container p-db-1"} if state == "exited" else set()
+    assert waits(plan(desired, there), "start container p-app-1") == expected
+
+
+def test_interrupted_replacement_goes_before_the_next_one_takes_its_name() -> None:
+    desired = read(migrate=None, app=None)
+    before = running(desired)
+    (db,) = before.containers
+    db = replace(db, state="created", anonymous=(("a" * 64, "/stash"),), volumes=("a" * 64,))
+    aside = replace(db, name=names.set_aside(db.name), id="id-aside", state="exited")
+    wanted = read(migrate=None, app=None, db={**DB, "tty": True})
+    found = plan(wanted, replace(before, containers=(db, aside)))
+    assert "remove container p-db-1-replaced" in waits(found, "set aside container p-db-1")
+
+
+def test_running_container_without_its_network_is_replaced() -> None:
+    there = running(read())
+    off = change(there, "app", networks=(), network_ids=())
+    assert "create container p-app-1: not connected to network p_backend" in str(plan(read(), off))
+    fresh = change(there, "app", networks=(), network_ids=(), state="created")
+    assert "start container p-app-1: created but never started" in str(plan(read(), fresh))
+
+
+def test_what_is_declared_external_is_never_removed() -> None:
+    there = running(read())
+    outside: Any = {
+        **DOCUMENT,
+        "networks": {"backend": {"name": "p_backend", "external": True}},
+        "volumes": {"db-data": {"name": "p_db-data", "external": True}},
+    }
+    text = str(teardown(read(outside), there, "destroy", volumes=["p_db-data"]))
+    assert "volume" not in text
+    assert "network" not in text
 
 
 def test_secret_values_are_masked() -> None:

@@ -202,9 +202,7 @@ def digest(value: object) -> str:
 
 def container_digest(service: Service) -> str:
     """Return the digest of a service's container: the one place that decides what "changed" means."""
-    return digest(
-        [service.image, service.body, service.platform, [[f.path, f.content] for f in service.files]]
-    )
+    return digest([service.image, service.body, service.platform, [vars(file) for file in service.files]])
 
 
 def container_request(
@@ -306,7 +304,7 @@ def read(
     return Desired(
         project=project,
         path=path,
-        services=tuple(replace(item, one_shot=item.name in waited_for) for item in services),
+        services=tuple(replace(item, one_shot=item.name in waited_for or item.once) for item in services),
         networks=tuple(networks[key] for key in sorted(networks)),
         volumes=tuple(volumes[key] for key in sorted(volumes)),
         inactive=tuple(sorted(inactive)),

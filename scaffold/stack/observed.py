@@ -115,8 +115,8 @@ class Completion:
     """A one-shot that had come to its end when `down` removed its container; see stack.once."""
 
     service: str
-    digest: str
-    image_id: str
+    parts: tuple[tuple[str, str, str], ...]
+    """(service, digest of its container, image id) of itself and of all that it depends on."""
     volumes: tuple[tuple[str, str], ...]
     """(name, time of creation) of the volumes behind it."""
 

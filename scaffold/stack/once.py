@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from scaffold.stack import desired as wish
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Completion, Container, Observed
@@ -26,32 +28,67 @@ def repeat_reason(desired: Desired, service: Service, container: Container, obse
 
 
 def is_done(desired: Desired, service: Service, observed: Observed) -> bool:
-    """Return whether one without a container is done: its image, configuration and volumes are the same."""
-    image = observed.images.get(service.image)
-    volumes = _created(desired, service, observed)
-    if not (service.once and service.one_shot and image and volumes):
+    """Return whether one without a container is done, and all that it did is where it was."""
+    if not service.once:
         return False
-    done = Completion(service.name, wish.container_digest(service), image.id, volumes)
-    return done in observed.completions
+    parts = []
+    for item in _behind(desired, service):
+        image = observed.images.get(item.image)
+        if image is None:
+            return False
+        parts.append((item.name, wish.container_digest(item), image.id))
+    done = _completion(desired, service, observed, parts)
+    return done is not None and done in observed.completions
 
 
 def remains(desired: Desired, observed: Observed) -> tuple[Completion, ...]:
     """Return what is to be remembered of the one-shots when their containers go."""
-    found = {item.service: item for item in observed.completions}
     kept = []
     for service in desired.services:
-        if not (service.once and service.one_shot):
+        if not service.once:
             continue
-        containers = observed.of_service(service.name)
-        if not containers:
-            kept += [found[service.name]] if service.name in found else []
-        elif all(
-            item.state == "exited" and not repeat_reason(desired, service, item, observed)
-            for item in containers
-        ):
-            last, volumes = containers[-1], _created(desired, service, observed)
-            kept += [Completion(service.name, last.digest, last.image_id, volumes)] if volumes else []
+        if observed.of_service(service.name):
+            done = _came_to_its_end(desired, service, observed)
+        else:
+            done = next((item for item in observed.completions if item.service == service.name), None)
+        kept += [done] if done else []
     return tuple(kept)
+
+
+def _came_to_its_end(desired: Desired, service: Service, observed: Observed) -> Completion | None:
+    """Return what containers say of a one-shot that is done; None where it is not, or its work may go too."""
+    parts = []
+    for item in _behind(desired, service):
+        found = observed.of_service(item.name)
+        if len({(container.digest, container.image_id) for container in found}) != 1:
+            return None
+        if item is not service and any(container.anonymous for container in found):
+            return None  # rows may be in a volume that the next container does not get
+        parts.append((item.name, found[0].digest, found[0].image_id))
+    if any(
+        container.state != "exited" or repeat_reason(desired, service, container, observed)
+        for container in observed.of_service(service.name)
+    ):
+        return None
+    return _completion(desired, service, observed, parts)
+
+
+def _completion(
+    desired: Desired, service: Service, observed: Observed, parts: list[tuple[str, str, str]]
+) -> Completion | None:
+    """Return the record of one that is done; None where its work cannot be told by its volumes."""
+    volumes = _created(desired, service, observed)
+    if not volumes or _reads_files(service):
+        return None
+    return Completion(service.name, tuple(sorted(parts)), volumes)
+
+
+def _reads_files(service: Service) -> bool:
+    """Return whether files of this machine are mounted, whose content may change: a folder of migrations."""
+    host = service.body.get("HostConfig")
+    host = host if isinstance(host, Mapping) else {}
+    bound = any(str(item).startswith(("/", ".", "~")) for item in host.get("Binds") or ())
+    return bound or any(item.get("Type") == "bind" for item in host.get("Mounts") or ())
 
 
 def _created(desired: Desired, service: Service, observed: Observed) -> tuple[tuple[str, str], ...]:
@@ -62,16 +99,17 @@ def _created(desired: Desired, service: Service, observed: Observed) -> tuple[tu
 
 
 def _volumes_behind(desired: Desired, service: Service) -> set[str]:
-    """Return the named volumes of a service and of all that it depends on."""
-    seen: set[str] = set()
+    return {name for item in _behind(desired, service) for name in item.volumes}
+
+
+def _behind(desired: Desired, service: Service) -> list[Service]:
+    """Return a service and all that it depends on."""
+    found: list[Service] = []
     queue = [service]
-    volumes: set[str] = set()
     known = {item.name: item for item in desired.services}
     while queue:
         item = queue.pop()
-        if item.name in seen:
-            continue
-        seen.add(item.name)
-        volumes |= set(item.volumes)
-        queue += [known[need.service] for need in item.depends_on if need.service in known]
-    return volumes
+        if item not in found:
+            found.append(item)
+            queue += [known[need.service] for need in item.depends_on if need.service in known]
+    return found

@@ -148,11 +148,14 @@ def teardown(
             _after_dependents(container, observed, stops),
             stops,
         )
+    # Whoever declares something external keeps it, also when it was once made here.
+    external = {network.name for network in desired.networks if network.external}
+    external |= {volume.name for volume in desired.volumes if volume.external}
     for network in observed.networks:
-        if network.project == desired.project:
+        if network.project == desired.project and network.name not in external:
             draft.add(RemoveNetwork(network.name, reason), stops.values())
     for volume in observed.volumes:
-        if volume.name in volumes and volume.project == desired.project:
+        if volume.name in volumes and volume.project == desired.project and volume.name not in external:
             draft.add(RemoveVolume(volume.name, reason), stops.values())
     for reference in sorted(images):
         draft.add(RemoveImage(reference, reason), stops.values())
@@ -369,7 +372,9 @@ def _replace_reason(
         network = observed.network(name)
         if name in stale:
             return f"network {name} is recreated"
-        if network is None or (container.network_ids and network.id not in container.network_ids):
+        # One that has never run is not on any network yet.
+        seen = container.network_ids or container.state == "running"
+        if network is None or (seen and network.id not in container.network_ids):
             return f"not connected to network {name}"
     if service.one_shot:
         return once.repeat_reason(desired, service, container, observed)
@@ -452,13 +457,17 @@ def _removals(
             reasons[container.name] = (f"network {network} is recreated", None)
     keeping = {name for fate in fates.values() for name, keeps in fate.keeps.items() if keeps}
     stops: dict[str, int] = {}
-    for container in _dependents_first(observed.containers):
+    # What an interrupted replacement has set aside has to be gone before the same name is needed again.
+    asides = {names.set_aside(name) for name in keeping}
+    ordered = sorted(_dependents_first(observed.containers), key=lambda item: item.name not in asides)
+    for container in ordered:
         timeout = _timeout(desired, container)
         waits = _after_dependents(container, observed, stops)
         if container.name in reasons:
             reason, image = reasons[container.name]
             if container.name in keeping:
-                stopped = _stopped(draft, container, timeout, reason, [*waits, image])
+                aside = stops.get(names.set_aside(container.name))
+                stopped = _stopped(draft, container, timeout, reason, [*waits, image, aside])
                 stops[container.name] = draft.add(SetAsideContainer(container.name, reason), stopped)
             else:
                 reason = _parting(container, observed, reason)
@@ -645,22 +654,14 @@ def _containers(
     volumes: Mapping[str, int],
     stops: Mapping[str, int],
 ) -> None:
-    moved = {name for name, fate in fates.items() if fate.moves}
     running_shots = {
         service.name
         for service in services
         if service.one_shot and any(c.state == "running" for c in observed.of_service(service.name))
     }
-    # A dependency that stays as it is has to be proven as well, once, before what depends on it starts.
-    proven_first = {
-        need.service
-        for service in services
-        if service.name in moved
-        for need in service.depends_on
-        if need.condition != "service_started" and need.service in fates and not fates[need.service].done
-    }
+    proven_first = _proven_first(services, fates)
     made: dict[str, int] = {}
-    proofs: dict[str, int] = {}
+    proofs: dict[str, list[int]] = {}
     started: dict[str, list[int]] = {}
     for service in services:
         fate = fates[service.name]
@@ -668,8 +669,8 @@ def _containers(
         for need in service.depends_on:
             if need.condition == "service_started":
                 waits += started.get(need.service, [])
-            elif need.service in proofs:
-                waits.append(proofs[need.service])
+            else:
+                waits += proofs.get(need.service, [])
         starts: list[int] = []
         numbers = wish.container_names(desired, service)
         for name, number in numbers.items():
@@ -701,7 +702,30 @@ def _containers(
         started[service.name] = starts
         if starts or service.name in proven_first | running_shots:
             reason = "started" if starts else "what depends on it starts"
-            proofs[service.name] = draft.add(Prove(service, tuple(numbers), reason), starts)
+            proofs[service.name] = [draft.add(Prove(service, tuple(numbers), reason), starts or waits)]
+        elif fate.done:
+            # It is done, but not what it needed: that has to be ready for whoever comes after it.
+            proofs[service.name] = waits
+
+
+def _proven_first(services: tuple[Service, ...], fates: Mapping[str, _Fate]) -> set[str]:
+    """Return what has to be proven, once, although it stays as it is: something that depends on it starts.
+
+    Behind a one-shot that is not repeated stands what that one needed.
+    """
+    found: set[str] = set()
+    queue = [service for service in services if fates[service.name].moves]
+    known = {service.name: service for service in services}
+    while queue:
+        for need in queue.pop().depends_on:
+            if need.condition == "service_started" or need.service not in known or need.service in found:
+                continue
+            service = known[need.service]
+            if not fates[service.name].done:
+                found.add(service.name)
+            if service.one_shot:
+                queue.append(service)
+    return found
 
 
 def _short(image_id: str) -> str:
