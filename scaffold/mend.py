@@ -18,7 +18,7 @@ from scaffold.data.database import Database, OneOff
 from scaffold.engine import inside, oneoff
 from scaffold.engine.client import Engine
 from scaffold.engine.wire import TIMEOUT
-from scaffold.errors import NotReady
+from scaffold.errors import NotReady, ScaffoldError
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Service
 
@@ -74,6 +74,8 @@ class Mending:
             return ""
         document = self.engine.get(f"/containers/{container}/json")
         state = document["State"]["Status"]
+        if state == "created":
+            self._refuse_another_versions_data(service, container, document)
         if state not in ("created", "exited") or (state == "exited" and document["State"]["ExitCode"] == 0):
             return ""
         place = self._place(document)
@@ -92,10 +94,34 @@ class Mending:
             "use it. Its volume was emptied, and it began anew."
         )
 
+    def _refuse_another_versions_data(
+        self, service: Service, container: str, document: Mapping[str, Any]
+    ) -> None:
+        """Raise ScaffoldError when this image would begin an empty database beside the rows in a volume.
+
+        Images look for their data in different places of it. The container, which has never run, goes.
+        """
+        directory = _variable(document, "PGDATA")
+        if not directory or self.engine.has(container, f"{directory}/PG_VERSION"):
+            return
+        for mount in document.get("Mounts") or ():
+            where = mount["Destination"].rstrip("/")
+            volume = self._own_volume(document, where)
+            for place in unfinished.other_places(where, directory) if volume else ():
+                version = (self._read(container, f"{place}/PG_VERSION") or "").strip()
+                if not version:
+                    continue
+                self.engine.delete(f"/containers/{container}")
+                raise ScaffoldError(
+                    f"services.{service.name}: volume {volume} holds a database of PostgreSQL {version} in "
+                    f"{place}, and {service.image} would begin an empty one in {directory}.",
+                    f"Put the image of PostgreSQL {version} back: the volume is as it was. To go to another "
+                    "version, dump the data with the old one first.",
+                )
+
     def _place(self, document: Mapping[str, Any]) -> _Place | None:
         """Return where the data is, None unless it is in a volume of this project's own."""
-        variables = dict(entry.partition("=")[::2] for entry in document["Config"].get("Env") or ())
-        directory = variables.get("PGDATA", "")
+        directory = _variable(document, "PGDATA")
         for mount in document.get("Mounts") or ():
             where = mount["Destination"].rstrip("/")
             if f"{directory}/".startswith(f"{where}/"):
@@ -183,6 +209,11 @@ def unlocked(
                 raise NotReady(f"{service.name} did not come up on its volume without a login.")
             time.sleep(POLL)
         yield name
+
+
+def _variable(document: Mapping[str, Any], name: str) -> str:
+    variables = dict(str(entry).partition("=")[::2] for entry in document["Config"].get("Env") or ())
+    return variables.get(name, "")
 
 
 def _is_mounted(document: Mapping[str, Any], path: str) -> bool:

@@ -6,16 +6,14 @@ from scaffold import mend
 from scaffold.data import database as databases
 from scaffold.data.database import Command, Database
 from scaffold.engine import inside
+from scaffold.engine.client import engine_errors
+from scaffold.engine.wire import TIMEOUT
 from scaffold.errors import ScaffoldError
 from scaffold.reach import entered
 from scaffold.session import Session
 from scaffold.stack import plan as planning
+from scaffold.stack.steps import StopContainer
 from scaffold.workflow import observe
-
-PATIENCE = 30.0
-"""Seconds for a server without authentication to come up on an existing volume."""
-POLL = 0.2
-"""Seconds between two questions; each of them starts a mongosh, which takes a second itself."""
 
 
 def put(session: Session, database: Database) -> None:
@@ -30,8 +28,11 @@ def put(session: Session, database: Database) -> None:
     if not binds:
         raise ScaffoldError(f"services.{service.name}: there is no volume at {change.mount_path}.")
     observed = observe(session)
-    for item in planning.stop(session.desired, observed, [service.name]).changes:
-        session.engine.api.stop(getattr(item, "name", ""), timeout=service.stop_timeout)
+    for step in planning.stop(session.desired, observed, [service.name]).changes:
+        if isinstance(step, StopContainer):
+            with engine_errors(f"stop {step.name}"):
+                patience = step.timeout + TIMEOUT
+                session.engine.post(f"/containers/{step.name}/stop", timeout=patience, t=step.timeout)
     with mend.unlocked(session.engine, session.desired, service, change, binds) as name:
         inside.feed(name, change.script.argv, change.script.stdin)
 

@@ -232,6 +232,48 @@ def test_failed_migration_is_repeated_after_down(shop: Project) -> None:
     assert "exit code 3" in shop.scaffold("run", code=1).err
 
 
+def test_image_that_would_hide_the_rows_is_refused(shop: Project) -> None:
+    shop.scaffold("run")
+    sql(shop, "create table kept (n int); insert into kept values (7)")
+    compose = shop.folder / "compose.yaml"
+    text = compose.read_text()
+    # Up to 17 the image keeps its data below the folder in which 18 does, in a volume without a name.
+    compose.write_text(text.replace("postgres:18", "postgres:17"))
+    for command in ("run", "down", "run"):
+        done = shop.scaffold(command, code=0 if command == "down" else 1)
+        if command == "run":
+            assert f"volume {shop.name}_db-data holds a database of PostgreSQL 18" in done.err
+            assert "Put the image of PostgreSQL 18 back" in done.err
+    compose.write_text(text)
+    shop.scaffold("run")
+    assert sql(shop, "select n from kept") == "7"
+
+
+def test_volumes_without_a_name_are_named_when_they_are_left(
+    engine: docker.DockerClient, tmp_path: Path, project_name: str
+) -> None:
+    compose = (
+        "services:\n  app:\n    image: debian:trixie-slim\n    command: [sleep, infinity]\n    init: true\n"
+        "    volumes: [/cache]\n"
+    )
+    project = handwritten(tmp_path / project_name, compose)
+
+    def volume() -> str:
+        (mount,) = engine.api.inspect_container(project.container("app"))["Mounts"]
+        return str(mount["Name"])
+
+    for command in (("down",), ("destroy", "--yes-delete-data", "")):
+        project.scaffold("run")
+        left = volume()
+        words = [project.name if word == "" else word for word in command]
+        assert f"  {left}  (app: /cache)" in project.scaffold(*words).out
+        engine.api.remove_volume(left)
+
+
+def test_attach_and_json_exclude_each_other(shop: Project) -> None:
+    assert "--attach" in shop.scaffold("run", "--attach", "--json", code=2).err
+
+
 def test_stopped_project_starts_again_with_the_same_containers(
     engine: docker.DockerClient, shop: Project
 ) -> None:

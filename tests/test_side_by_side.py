@@ -111,7 +111,8 @@ def copied(project: Project, folder: Path) -> Project:
 def refused(copy: Project, owner: Project) -> None:
     """Claim that no command touches anything from a copy, and that each says whose it is."""
     destroy = ("destroy", "--yes-delete-data", owner.name)
-    for command in (("run",), ("plan",), ("status",), ("stop",), ("down",), destroy):
+    others = (("run",), ("plan",), ("status",), ("stop",), ("down",), ("images", "clean"))
+    for command in (*others, destroy):
         done = copy.scaffold(*command, code=2)
         assert str(owner.folder) in done.err, done
         assert f"Remove {copy.env_file}" in done.err, done

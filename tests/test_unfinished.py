@@ -2,7 +2,7 @@
 
 import pytest
 
-from scaffold.data.unfinished import is_init_server, mongo_is_new, never_served
+from scaffold.data.unfinished import is_init_server, mongo_is_new, never_served, other_places
 
 OFFICIAL_INIT = '/usr/lib/postgresql/17/bin/postgres "-c" "listen_addresses=" "-p" "5432"\n'
 REAL = "/usr/lib/postgresql/17/bin/postgres\n"
@@ -21,8 +21,10 @@ TABLE = {**FRESH, "base/16384/16385": 8192}
     ("options", "claim"),
     [
         (OFFICIAL_INIT, True),
-        ('postgres "-c" "listen_addresses=\'\'"', True),
-        ('postgres "-c" "listen_addresses=*" "-c" "listen_addresses="', True),
+        ('postgres "-c" "listen_addresses=*" "-c" "listen_addresses=" "-p" "5432"\n', True),
+        ('postgres "-c" "listen_addresses=\'\'"', False),
+        ('postgres "-c" "listen_addresses="', False),
+        ('postgres "-b" "-c" "listen_addresses=" "-c" "unix_socket_permissions=0700"', False),
         ('postgres "-c" "listen_addresses=" "-c" "listen_addresses=*"', False),
         (REAL, False),
         (LISTENING, False),
@@ -68,6 +70,13 @@ def test_directory_that_a_real_server_has_opened_is_kept(options: str) -> None:
 )
 def test_copied_or_restored_database_without_options_is_kept(files: dict[str, int]) -> None:
     assert not never_served(files, None, scripts=True)
+
+
+def test_other_versions_keep_their_data_elsewhere() -> None:
+    whole, old = "/var/lib/postgresql", "/var/lib/postgresql/data"
+    assert {old, f"{whole}/18/docker"} <= set(other_places(whole, f"{whole}/19/docker"))
+    assert f"{whole}/18/docker" not in other_places(whole, f"{whole}/18/docker")
+    assert old not in other_places(whole, old)
 
 
 def test_mongo_volume_is_new_only_without_users_and_databases() -> None:

@@ -12,7 +12,7 @@ import typer
 from scaffold import checkout as checkouts
 from scaffold import console, prompts
 from scaffold.cli import options
-from scaffold.cli.working import carry_out, changing, explained, tear_down, working
+from scaffold.cli.working import carry_out, changing, explained, tear_down, told_what_is_there, working
 from scaffold.clock import Clock
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, on_signals
@@ -59,6 +59,8 @@ def run(
       scaffold run --attach
       scaffold run path/to/myapp --json
     """
+    if attach and as_json:
+        raise UsageError("--attach shows logs and --json one document: only one of them can be had.")
     checkout = checkouts.find(place(where, project))
     profiles = tuple(profile or ())
     clock = Clock()
@@ -90,7 +92,7 @@ def run(
             applied = carry_out(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
             for note in applied.notes:
                 console.note(note)
-        with clock.phase("prove what was left alone"):
+        with clock.phase("prove what was left alone"), told_what_is_there(session):
             workflow.verify(session, situation, cancellation, timeout)
         with clock.phase("read the result"):
             after = workflow.after(session, situation)
@@ -220,6 +222,7 @@ def down(
     kept = [volume.name for volume in observed.volumes if volume.project == session.desired.project]
     said = "Removed." if steps.changes else "There was nothing to remove."
     said += f" The data stays in volume {', '.join(kept)}." if kept else ""
+    said += _nameless(planning.nameless(observed))
     _ended(session, steps, said, as_json=as_json, quiet=quiet)
 
 
@@ -250,6 +253,7 @@ def destroy(
     checkout = checkouts.find(place(where, project))
     with changing(checkout, "destroy", no_wait=no_wait, explain=explain) as (cancellation, session):
         from scaffold import workflow
+        from scaffold.stack import plan as planning
 
         steps = workflow.destruction(session)
         if explain:
@@ -257,8 +261,18 @@ def destroy(
             return
         if steps.changes:
             _consent(session.desired.project, steps, yes_delete_data)
+        left = _nameless(planning.nameless(workflow.observe(session)))
         tear_down(session, steps, cancellation, quiet=quiet)
-    _ended(session, steps, "Nothing of it is left on the engine.", as_json=as_json, quiet=quiet)
+    said = f"Removed.{left}" if left else "Nothing of it is left on the engine."
+    _ended(session, steps, said, as_json=as_json, quiet=quiet)
+
+
+def _nameless(volumes: tuple[tuple[str, str, str], ...]) -> str:
+    """Return what is to be said of volumes without a name of their own, which nothing will find again."""
+    lines = [f"\n  {volume}  ({service}: {target})" for service, target, volume in volumes]
+    if not lines:
+        return ""
+    return "\nWhat was in volumes without a name stays, until `docker volume rm` names it:" + "".join(lines)
 
 
 def _consent(project: str, steps: Plan, named: str | None) -> None:
@@ -328,8 +342,9 @@ def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
             write = console.log([label for label, _ in sources], cancellation.request)
             logs.show(session.engine, sources, write, follow=True, tail_lines=20, stop=interrupted)
             if cancellation.requested:
-                steps = planning.stop(session.desired, workflow.observe(session))
-                tear_down(session, steps, Cancellation(), quiet=False)
+                with working(checkout, "run --attach", no_wait=False) as stopping:
+                    steps = planning.stop(session.desired, workflow.observe(session))
+                    tear_down(session, steps, stopping, quiet=False)
     if cancellation.requested:
         raise Interrupted("Stopped.", "`scaffold run` starts it again.")
     raise ScaffoldError("Every container has ended.", "See `scaffold status`.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from scaffold import checkout as checkouts
 from scaffold import console
 from scaffold.cli import completion, options
-from scaffold.cli.working import explained
+from scaffold.cli.working import explained, working
 from scaffold.errors import ProjectError, UsageError
 from scaffold.session import opened
 
@@ -105,7 +106,12 @@ def db(
     from scaffold.engine import inside
     from scaffold.stack import typed
 
-    with opened(checkouts.find(project)) as session:
+    checkout = checkouts.find(project)
+    with contextlib.ExitStack() as stack:
+        if set_password and not explain:
+            # It may stop the database and start it again.
+            stack.enter_context(working(checkout, "db --set-password", no_wait=False))
+        session = stack.enter_context(opened(checkout))
         found = next(filter(None, map(databases.database_of, session.desired.services)), None)
         if found is None:
             raise ProjectError(

@@ -49,10 +49,12 @@ def images(
     """
     if action not in (None, CLEAN):
         raise UsageError(f'"{action}" is not something to do with images.', f"There is `{CLEAN}`.")
-    with opened(checkouts.find(project)) as session:
-        if action == CLEAN:
+    checkout = checkouts.find(project)
+    if action == CLEAN:
+        with changing(checkout, "images clean", no_wait=False, explain=explain) as (_, session):
             _clean(session, explain=explain, as_json=as_json)
-            return
+        return
+    with opened(checkout) as session:
         from scaffold.engine import images as reader
         from scaffold.stack import typed
 
@@ -65,10 +67,12 @@ def images(
 
 
 def _clean(session: Session, *, explain: bool, as_json: bool) -> None:
+    from scaffold import workflow
     from scaffold.engine import images as reader
     from scaffold.stack import typed
 
     name = session.desired.project
+    workflow.observe(session)  # refuses a name that is another checkout's
     unused = [item for item in reader.of_project(session.engine, session.desired) if not item.used]
     if explain:
         references = [reference for item in unused for reference in item.tags or (item.short_id,)]

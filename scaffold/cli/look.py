@@ -87,7 +87,7 @@ def logs(
             reader.show(
                 session.engine,
                 sources,
-                console.log([label for label, _ in sources], cancellation.request),
+                console.log([label for label, _ in sources], ended.set),
                 follow=follow,
                 tail_lines="all" if tail is None else tail,
                 timestamps=timestamps,

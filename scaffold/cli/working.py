@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scaffold import checkout as checkouts
 from scaffold import console
-from scaffold.errors import Interrupted
+from scaffold.errors import Interrupted, ScaffoldError
 from scaffold.interrupt import Cancellation, on_signals
 from scaffold.session import Session, opened
 
@@ -83,11 +83,26 @@ def carry_out(
     """Do the plan of a situation and show its progress; an interruption says what is there now."""
     from scaffold import workflow
 
+    with (
+        told_what_is_there(session),
+        console.progress(situation.plan, quiet=quiet, verbose=verbose) as report,
+    ):
+        return workflow.apply(session, situation, report, cancellation, timeout)
+
+
+@contextlib.contextmanager
+def told_what_is_there(session: Session) -> Iterator[None]:
+    """Let an interruption say what is there now; where the engine cannot be asked, that it was one."""
+    from scaffold import workflow
+
     try:
-        with console.progress(situation.plan, quiet=quiet, verbose=verbose) as report:
-            return workflow.apply(session, situation, report, cancellation, timeout)
+        yield
     except Interrupted as error:
-        raise Interrupted(*workflow.whats_there(session)) from error
+        try:
+            there = workflow.whats_there(session)
+        except (ScaffoldError, OSError):
+            raise error from None
+        raise Interrupted(*there) from error
 
 
 def tear_down(session: Session, steps: Plan, cancellation: Cancellation, *, quiet: bool) -> None:

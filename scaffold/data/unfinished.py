@@ -18,7 +18,8 @@ _FIRST_OWN = 16384
 """The lowest number that PostgreSQL gives to what people create; its own files have lower ones."""
 _LARGE_OBJECTS = "2613"
 """The one file with people's data that has a number of PostgreSQL's own."""
-_ADDRESSES = re.compile(r"listen_addresses=([^\"\s]*)")
+# What the images' docker-entrypoint.sh adds last. pg_upgrade, and people who let nobody in, write it otherwise.
+_INIT_SERVER = re.compile(r'"-c" "listen_addresses=" "-p" "\d+"\s*$')
 # What a restored backup or a standby has; a backup comes without postmaster.opts.
 _RESTORED = ("backup_label", "backup_manifest", "standby.signal", "recovery.signal", "recovery.conf")
 _MONGO_OWN = frozenset({"admin", "config", "local"})
@@ -44,8 +45,7 @@ def is_init_server(options: str) -> bool:
 
     It listens on no address, only on a socket inside the container.
     """
-    found = _ADDRESSES.findall(options)
-    return bool(found) and found[-1] in ("", "''")
+    return _INIT_SERVER.search(options) is not None
 
 
 def _somebodys(path: PurePosixPath, size: int) -> bool:
@@ -58,6 +58,15 @@ def _somebodys(path: PurePosixPath, size: int) -> bool:
     if number is None:
         return False
     return int(number[1]) >= _FIRST_OWN or (number[1] == _LARGE_OBJECTS and size > 0)
+
+
+def other_places(mount: str, directory: str) -> tuple[str, ...]:
+    """Return where in a volume PostgreSQL images of other versions keep their data.
+
+    Until 17 that is the mount itself, or `data` below it; since 18 it is `<version>/docker`.
+    """
+    found = (mount, f"{mount}/data", *(f"{mount}/{version}/docker" for version in range(18, 31)))
+    return tuple(place for place in found if place != directory)
 
 
 def mongo_is_new(databases: Collection[str], users: int) -> bool:

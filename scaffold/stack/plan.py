@@ -162,6 +162,16 @@ def teardown(
     return Plan(tuple(draft.steps))
 
 
+def nameless(observed: Observed) -> tuple[tuple[str, str, str], ...]:
+    """Return (service, target, volume) of the anonymous volumes that stay behind when all containers go."""
+    return tuple(
+        (container.service, target, volume)
+        for container in observed.containers
+        if not container.one_off
+        for volume, target in container.anonymous
+    )
+
+
 def stop(desired: Desired, observed: Observed, services: Collection[str] = ()) -> Plan:
     """Return the steps that stop what runs, dependents first; everything stays where it is."""
     draft = _Draft()
