@@ -18,7 +18,7 @@ _FIRST_OWN = 16384
 """The lowest number that PostgreSQL gives to what people create; its own files have lower ones."""
 _LARGE_OBJECTS = "2613"
 """The one file with people's data that has a number of PostgreSQL's own."""
-# What the images' docker-entrypoint.sh adds last. pg_upgrade, and people who let nobody in, write it otherwise.
+# What the images' docker-entrypoint.sh adds last; pg_upgrade, and people who let nobody in, do it otherwise.
 _INIT_SERVER = re.compile(r'"-c" "listen_addresses=" "-p" "\d+"\s*$')
 # What a restored backup or a standby has; a backup comes without postmaster.opts.
 _RESTORED = ("backup_label", "backup_manifest", "standby.signal", "recovery.signal", "recovery.conf")

@@ -113,6 +113,8 @@ def published(engine: Engine, desired: Desired) -> tuple[Finding, ...]:
         said = (
             f"{numbers}: {'in use by this project' if held.own else 'free'}"
             if numbers
+            else "chosen from a range when the project starts"
+            if any(port.published for service in desired.services for port in service.ports)
             else "none is published"
         )
         return (fine("ports", said),)

@@ -140,7 +140,8 @@ def _taken(service: Service, port: Port, holder: _Publisher | None) -> PortTaken
     number = int(port.published)
     kind = "UDP port" if port.protocol == "udp" else "Port"
     needed = f'{kind} {number}, which "{service.name}" needs, is taken by'
-    way_on = f"or put another port into .env; inside the container it stays {port.target}"
+    place = ".env (or compose.yaml, where it stands there)"
+    way_on = f"or put another port into {place}; inside the container it stays {port.target}"
     if holder and holder.path:
         return PortTaken(
             f"{needed} container {holder.container} of the project in {holder.path}.",

@@ -160,7 +160,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Desired:
-    """The whole project as it should be on the engine; `Desired.nothing` is what `down` plans against."""
+    """The whole project as it should be on the engine."""
 
     project: str
     path: str
@@ -176,6 +176,10 @@ class Desired:
         for service in self.services:
             if service.name == name:
                 return service
+        if name in self.inactive:
+            raise ProjectError(
+                f'The profile of service "{name}" is not active.', "COMPOSE_PROFILES in .env makes it so."
+            )
         known = ", ".join(service.name for service in self.services) or "none"
         raise ProjectError(f'There is no service "{name}" in compose.yaml.', f"Services: {known}.")
 
@@ -187,11 +191,6 @@ class Desired:
                 replace(service, build=builds.get(service.name, service.build)) for service in self.services
             ),
         )
-
-
-def nothing(desired: Desired) -> Desired:
-    """Return the empty project of the same name and place: what `down` plans towards."""
-    return replace(desired, services=(), networks=(), volumes=(), inactive=())
 
 
 def digest(value: object) -> str:
