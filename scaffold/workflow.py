@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from scaffold.errors import ProjectError
 from scaffold.interrupt import Cancellation
 from scaffold.session import Session
 from scaffold.stack import desired as wish
-from scaffold.stack import names, once, status
+from scaffold.stack import environment, names, once, status
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Observed
@@ -58,6 +59,7 @@ def examine(
                 observed = _observed(session, desired)
             desired = desired.with_builds(builds.result())
     with clock.phase("plan"):
+        _check_name(session, desired)
         check_owner(session.checkout, desired, observed)
         return Situation(desired, observed, planning.plan(desired, observed, wishes))
 
@@ -75,6 +77,7 @@ EMPTY = Observed()
 def observe(session: Session) -> Observed:
     """Return what the engine has for the project, once it is certain that it is this checkout's."""
     observed = _observed(session, session.desired)
+    _check_name(session, session.desired)
     check_owner(session.checkout, session.desired, observed)
     return observed
 
@@ -175,6 +178,21 @@ def _builds(session: Session) -> Mapping[str, wish.Build]:
     return context.read_all(
         {service.name: service.build for service in session.desired.services if service.build}, base
     )
+
+
+def _check_name(session: Session, desired: Desired) -> None:
+    """Raise ProjectError when .env has lost its name: the project's own data would seem to be gone."""
+    if environment.PROJECT_NAME in session.variables or environment.PROJECT_NAME in os.environ:
+        return
+    from scaffold.engine import inventory
+
+    known = inventory.projects_at(session.engine, desired.path)
+    if known and desired.project not in known:
+        raise ProjectError(
+            f"{session.checkout.env_file} has no {environment.PROJECT_NAME}, and what was made here before "
+            f"belongs to {' and '.join(known)}.",
+            f"Put {environment.PROJECT_NAME}={known[0]} back into it.",
+        )
 
 
 def check_owner(checkout: Checkout, desired: Desired, observed: Observed) -> None:

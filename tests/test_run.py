@@ -322,6 +322,20 @@ def test_env_is_the_example_with_a_name_ports_and_passwords_of_its_own(running: 
     assert [line.split("=")[0] for line in lines] == [line.split("=")[0] for line in example]
 
 
+def test_env_that_lost_its_name_is_refused(shop: Project) -> None:
+    shop.scaffold("run")
+    name, text = shop.name, shop.env_file.read_text()
+    shop.env_file.write_text(text.replace(f"COMPOSE_PROJECT_NAME={name}\n", ""))
+    for command in ("run", "plan", "status"):
+        done = shop.scaffold(command, code=2)
+        assert f"Put COMPOSE_PROJECT_NAME={name} back into it." in done.err, done
+    shop.env_file.write_text(text)
+    shop.scaffold("down")
+    shop.env_file.write_text(text.replace(f"COMPOSE_PROJECT_NAME={name}\n", ""))
+    assert name in shop.scaffold("run", code=2).err
+    shop.env_file.write_text(text)
+
+
 def test_env_is_never_written_again(running: Project) -> None:
     before = running.env_file.stat()
     running.scaffold("run")

@@ -83,6 +83,7 @@ read_env() {
 build() {
     bundle=${CA_BUNDLE:-${SSL_CERT_FILE:-${REQUESTS_CA_BUNDLE:-${NODE_EXTRA_CA_CERTS:-/dev/null}}}}
     docker buildx build --load --target "$1" --tag "$2" \
+        --label "com.docker.compose.project=$project" \
         --build-arg "REGISTRY=${REGISTRY:-}" --secret "id=ca_bundle,src=$bundle" .
 }
 

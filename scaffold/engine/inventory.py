@@ -51,3 +51,12 @@ def own_containers(engine: Engine, project: str, path: str) -> tuple[Container, 
 def own_ports(containers: Iterable[Container]) -> frozenset[int]:
     """Return the host ports that these containers ask for."""
     return frozenset(port for item in containers for port in _host_ports(item.body))
+
+
+def projects_at(engine: Engine, path: str) -> tuple[str, ...]:
+    """Return the names of the projects whose containers or volumes were made at `path`."""
+    filters = {"label": [f"{names.PATH}={path}"]}
+    with engine_errors("reading what was made here before"):
+        found = engine.get("/containers/json", all=1, filters=filters)
+        found += engine.get("/volumes", filters=filters)["Volumes"] or []
+    return tuple(sorted({(item.get("Labels") or {}).get(names.PROJECT, "") for item in found} - {""}))

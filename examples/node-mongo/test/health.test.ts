@@ -17,4 +17,6 @@ test("the process is healthy but not ready without its database", async (t) => {
   const readiness = await app.inject("/readyz");
   assert.equal(readiness.statusCode, 503);
   assert.deepEqual(readiness.json(), { status: "unavailable" });
+
+  assert.deepEqual((await app.inject("/")).json(), { name: "node-mongo" });
 });

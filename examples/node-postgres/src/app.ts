@@ -33,5 +33,6 @@ export function buildApp(config: Pick<Config, "logLevel">, database: Database): 
 
   app.register(itemRoutes, { database, prefix: "/items" });
   app.addHook("onClose", () => database.close());
+  app.get("/", () => ({ name: "node-postgres" }));
   return app;
 }

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 
 
-def _check_scheme(url: SecretStr) -> SecretStr:
+def _check_url(url: SecretStr) -> SecretStr:
     schemes = ("mongodb://", "mongodb+srv://")
     if not url.get_secret_value().startswith(schemes):
         raise ValueError(f"must start with {' or '.join(schemes)}")
@@ -19,7 +19,7 @@ def _check_scheme(url: SecretStr) -> SecretStr:
 class Settings(BaseSettings):
     """One field for each variable: `log_level` is LOG_LEVEL."""
 
-    database_url: Annotated[SecretStr, AfterValidator(_check_scheme)]
+    database_url: Annotated[SecretStr, AfterValidator(_check_url)]
     host: str = "0.0.0.0"  # noqa: S104 - inside a container; what is published decides who reaches it
     port: int = Field(default=8000, ge=1, le=65535)
     log_level: LogLevel = "info"

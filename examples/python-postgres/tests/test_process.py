@@ -24,6 +24,8 @@ def test_missing_database_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ("variable", "value"),
     [
         ("DATABASE_URL", "mysql://user:hunter2@db/app"),
+        ("DATABASE_URL", "postgresql://user:hunter2@db:port/app"),
+        ("DATABASE_URL", "postgresql://user:hunter#2@db/app"),
         ("PORT", "0"),
         ("LOG_LEVEL", "loud"),
     ],
