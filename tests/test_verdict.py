@@ -1,5 +1,7 @@
 """What is made of logs, of the engine's and of Compose's texts: the cause, and the way out."""
 
+from dataclasses import replace
+
 import pytest
 
 from scaffold.engine import refusals, remains
@@ -89,6 +91,17 @@ def test_variable_that_leads_nowhere_is_named(
 def test_refused_connection_to_a_real_service_blames_no_variable() -> None:
     found = explain(ended("error: connection refused", service=app(DB_HOST="db")))
     assert found.message == "app exited with code 1 before it was ready: error: connection refused."
+
+
+def test_database_that_is_not_the_projects_is_reached_by_its_url() -> None:
+    line = '{"level": "critical", "message": "giving up", "reason": "password authentication failed"}'
+    service = app(DATABASE_URL="postgresql://app:secret@example.com/app")
+    found = explain(replace(ended(line, service=service), databases=()))
+    assert "giving up: password authentication failed" in found.message
+    assert found.hint == "Correct DATABASE_URL in .env, or see to the database that it names."
+    assert "scaffold logs" in str(explain(ended(line, service=service)).hint), (
+        "the database beside it has a log"
+    )
 
 
 def test_values_of_secret_variables_are_hidden() -> None:

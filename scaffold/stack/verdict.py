@@ -358,7 +358,26 @@ def _with_log(evidence: Evidence, fact: str) -> Verdict:
     # Of a program that still runs, only what it calls an error is one.
     line = headline(evidence.log) if evidence.ended else _last_error(tuple(map(_plain, evidence.log)))
     hint = LOGS.format(service=evidence.service.name) + ("" if evidence.ended else _anew(evidence.service))
+    hint = _database_elsewhere(evidence) or hint
     return Verdict(f"{fact}: {line}." if line else f"{fact}.", hint)
+
+
+_UNREACHED = re.compile(
+    r"no database|password|authenticat|refused|resolve|\bSSL|\bTLS|timed? ?out", re.IGNORECASE
+)
+
+
+def _database_elsewhere(evidence: Evidence) -> str:
+    """Return what to do where the database is none of the project's: here only its URL can be mended."""
+    if evidence.databases or not _UNREACHED.search("\n".join(map(_plain, evidence.log))):
+        return ""
+    urls = (name for name, value in evidence.service.environment if _is_url(name) and "://" in value)
+    name = next(urls, "")
+    return f"Correct {name} in .env, or see to the database that it names." if name else ""
+
+
+def _is_url(variable: str) -> bool:
+    return re.search(r"(^|_)(URL|URI|DSN)$", variable) is not None
 
 
 def _named(evidence: Evidence) -> Verdict | None:
@@ -432,7 +451,7 @@ _EXAMPLES = (
 
 def _wrong_url(service: Service) -> Verdict | None:
     for name, value in service.environment:
-        if not re.search(r"(^|_)(URL|URI|DSN)$", name) or re.match(r"[a-z][a-z0-9+.-]*://[^/\s]", value):
+        if not _is_url(name) or re.match(r"[a-z][a-z0-9+.-]*://[^/\s]", value):
             continue
         example = next((text for like, text in _EXAMPLES if re.search(like, value or name)), "")
         example = example or next(
@@ -506,7 +525,8 @@ def _plain(line: str) -> str:
         entry = json.loads(line)
     except ValueError:
         return line
-    error = entry.get("error") or entry.get("err") or entry.get("exception") or ""
+    known = ("error", "err", "exception", "reason")
+    error = next((entry[key] for key in known if entry.get(key)), "")
     error = error.get("message", "") if isinstance(error, dict) else error
     parts = [str(entry.get(key)) for key in ("message", "msg", "event") if entry.get(key)][:1]
     level = str(entry.get("level", "")).lower()
