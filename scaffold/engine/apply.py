@@ -90,6 +90,17 @@ def apply(plan: Plan, work: Work) -> Applied:
     origin = time.monotonic()
 
     def one(index: int, step: Step) -> None:
+        error: ScaffoldError | None = None
+        try:
+            error = told(index, step)
+        except BaseException as raised:  # noqa: BLE001 - a reporter's error must reach the person too
+            error = _unforeseen(step, raised)
+        finally:
+            # Without it the wait below, and the project's lock with it, would last for ever.
+            done.put((index, error))
+
+    def told(index: int, step: Step) -> ScaffoldError | None:
+        """Do a step between its two reports; return what went wrong with it."""
         begun = time.monotonic()
         work.report(Started(index, step))
         error: ScaffoldError | None = None
@@ -101,13 +112,11 @@ def apply(plan: Plan, work: Work) -> Applied:
         except ScaffoldError as raised:
             error = raised
         except BaseException as raised:  # noqa: BLE001 - a thread's error must reach the person
-            error = EngineError(f"{' '.join(words(step))}: {type(raised).__name__}: {raised}")
-            error.__cause__ = raised
+            error = _unforeseen(step, raised)
         seconds = time.monotonic() - begun
         applied.spans[index] = (begun - origin, seconds)
-        ended = Failed(index, step, seconds, error) if error else Finished(index, step, seconds, detail)
-        work.report(ended)
-        done.put((index, error))
+        work.report(Failed(index, step, seconds, error) if error else Finished(index, step, seconds, detail))
+        return error
 
     first_error: ScaffoldError | None = None
     running = 0
@@ -130,6 +139,12 @@ def apply(plan: Plan, work: Work) -> Applied:
     if waiting:
         raise Interrupted
     return applied
+
+
+def _unforeseen(step: Step, raised: BaseException) -> EngineError:
+    error = EngineError(f"{' '.join(words(step))}: {type(raised).__name__}: {raised}")
+    error.__cause__ = raised
+    return error
 
 
 def _awaited(done: queue.SimpleQueue[tuple[int, ScaffoldError | None]]) -> tuple[int, ScaffoldError | None]:
