@@ -414,6 +414,13 @@ def test_interrupt_ends_the_build_and_leaves_no_image(
 
 
 @pytest.mark.engine
+def test_build_ended_before_it_says_anything_counts_as_cancelled(tmp_path: Path, image: str) -> None:
+    build = context.read(write(tmp_path, {"Dockerfile": BASE}))
+    with pytest.raises(Interrupted):
+        images.build(image, build, lambda _: None, process_hook=subprocess.Popen.terminate)
+
+
+@pytest.mark.engine
 def test_build_ended_from_outside_counts_as_cancelled(tmp_path: Path, image: str) -> None:
     text = f"{BASE}RUN echo begun {secrets.token_hex(4)}; sleep 60\n"
     build = context.read(write(tmp_path, {"Dockerfile": text}))

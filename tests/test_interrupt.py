@@ -103,6 +103,21 @@ def builds(project: Project) -> list[str]:
     return [line for line in command_lines() if "docker-buildx" in line and project.name in line]
 
 
+@pytest.mark.parametrize("delay", [0, 0.02, 0.04, 0.08])
+def test_build_is_given_up_before_its_first_step(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path, delay: float
+) -> None:
+    slow = f"FROM debian:trixie-slim\nRUN echo {project_name} && sleep 300\n"
+    project = handwritten(tmp_path / project_name, BUILDING, files={"Dockerfile": slow})
+    project.scaffold("env")
+    process = project.start("run")
+    until(lambda: bool(builds(project)), "buildx works")
+    time.sleep(delay)  # buildx has other words at each of its own first moments
+    interrupt(process)
+    interrupted(project, process)
+    assert builds(project) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_build_is_given_up(
     engine: docker.DockerClient, project_name: str, tmp_path: Path, number: signal.Signals

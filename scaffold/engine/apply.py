@@ -312,7 +312,13 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
         def cancel_with(process: subprocess.Popen[bytes]) -> None:
             stack.enter_context(work.cancellation.wakes(process.terminate))
 
-        images.build(service.image, service.build, show, options, process_hook=cancel_with)
+        try:
+            images.build(service.image, service.build, show, options, process_hook=cancel_with)
+        except ScaffoldError as error:
+            # Told to stop before its first step, buildx speaks of an engine that it could not connect to.
+            if work.cancellation.requested:
+                raise images.cancelled(service.image) from error
+            raise
 
 
 def _pull(step: PullImage, index: int, work: Work) -> None:

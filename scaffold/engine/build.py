@@ -375,16 +375,24 @@ _ENGINE_GONE = re.compile(
 _MEMORY = 137
 
 
+def cancelled(image: str) -> Interrupted:
+    """Return what a build ends with that was told to stop."""
+    return Interrupted(f"{image}: the build was cancelled; the image is as it was before.")
+
+
 def _failure(image: str, build: Build, log: _Log, code: int) -> ScaffoldError:
     last = next((line for line in reversed(log.lines) if line.startswith("ERROR: ")), "")
     error = last.removeprefix("ERROR: ").removeprefix("failed to solve: ")
     error = error or next((line for line in reversed(log.lines) if line), f"buildx ended with {code}")
+    # The code is all that remains of one that was ended before Go's own handler stood.
+    if code == -signal.SIGTERM:
+        return cancelled(image)
     if _ENGINE_GONE.search(error):
         return EngineUnavailable(f"{image}: the engine went away during the build.", "Try `docker version`.")
+    if error.endswith("context canceled"):
+        return cancelled(image)
     if log.is_empty:
         return _not_started(image, error)
-    if error.endswith("context canceled"):
-        return Interrupted(f"{image}: the build was cancelled; the image is as it was before.")
     # Of steps that ran side by side the others fail too, as cancelled.
     failed = [vertex for vertex in log.vertices.values() if vertex.error]
     vertex = next((item for item in failed if error.endswith(item.error)), failed[-1] if failed else None)
