@@ -524,7 +524,7 @@ def test_full_disk_loses_a_note_in_silence_and_no_result() -> None:
         except OSError:
             raise SystemExit(7)
     """
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         child = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(code)], stdout=full, stderr=full, cwd=ROOT
         )

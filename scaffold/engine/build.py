@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import ctypes
-import functools
 import io
 import json
 import os
@@ -16,7 +14,6 @@ import posixpath
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from scaffold.engine import context, plugins
+from scaffold.engine import children, context, plugins
 from scaffold.errors import (
     BuildFailed,
     EngineError,
@@ -118,9 +115,8 @@ def build(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**environment, **secret.arguments, "BUILDX_GIT_INFO": "false"},
-            # A group of its own: Ctrl-C reaches this program, which then ends the build in an orderly way.
-            process_group=0,
-            preexec_fn=_END_WITH_PARENT,  # noqa: PLW1509 - one system call, looked up before the fork
+            # Ctrl-C reaches this program, which then ends the build in an orderly way.
+            **children.ours_alone(),
         )
     with process:
         try:
@@ -314,25 +310,6 @@ class _Log:
         shown = self.hide(line.rstrip("\r").rpartition("\r")[2])
         vertex.tail.append(shown)
         self._report(StepOutput(digest, shown))
-
-
-def _end_with_parent() -> Callable[[], object] | None:
-    """Return what lets the kernel end a child when this program is killed; nothing outside Linux.
-
-    A build that lives on could put its image in the place of the one that the next run makes.
-    """
-    if sys.platform != "linux":
-        return None
-    try:
-        prctl = ctypes.CDLL(None).prctl
-    except (OSError, AttributeError):
-        return None
-    # It is sent when the thread ends that started the child: the one that waits for it.
-    return functools.partial(prctl, _PR_SET_PDEATHSIG, int(signal.SIGTERM))
-
-
-_PR_SET_PDEATHSIG = 1
-_END_WITH_PARENT = _end_with_parent()
 
 
 def _seconds(started: str, completed: str) -> float:
