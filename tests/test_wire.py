@@ -7,12 +7,15 @@ import hashlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from scaffold.engine import observe
+from scaffold.engine.client import Engine
 from scaffold.engine.wire import Refused, SocketWire, local_socket, with_query
+from scaffold.errors import EngineError
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +124,25 @@ def test_error_carries_the_engines_own_words(tmp_path: Path) -> None:
         with pytest.raises(Refused, match="no such container") as caught:
             SocketWire(path).send("GET", "/a", None, 5)
         assert caught.value.status == 404
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda engine: observe.containers(engine, "shop"),
+        lambda engine: observe.images(engine, ["app:1"]),
+        lambda engine: observe.image_id(engine, "app:1"),
+    ],
+    ids=["containers", "images", "image_id"],
+)
+def test_refused_look_is_an_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[Engine], object]
+) -> None:
+    broken = answer("500 Internal Server Error", '{"message": "layer store is broken"}')
+    with server(tmp_path, (answer("200 OK", '{"ApiVersion": "1.44"}'), broken)) as path:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        with Engine() as engine, pytest.raises(EngineError, match="layer store is broken"):
+            look(engine)
 
 
 def test_cut_answer_is_an_error_and_the_next_call_begins_anew(tmp_path: Path) -> None:
