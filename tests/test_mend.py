@@ -7,7 +7,8 @@ import pytest
 
 from scaffold.engine import oneoff
 from scaffold.engine.client import Engine
-from scaffold.mend import _IDLE
+from scaffold.mend import _IDLE, Mending
+from scaffold.stack import names
 from scaffold.stack.desired import Desired, Service
 
 pytestmark = pytest.mark.engine
@@ -30,3 +31,19 @@ def test_oneoff_leaves_no_anonymous_volume_and_the_named_one(
         assert len(mounts) == 2
     left = {item["Name"] for item in engine.api.volumes()["Volumes"]}
     assert {item["Name"] for item in mounts} & left == {volume}
+
+
+def test_innermost_volume_holds_the_data(engine: docker.DockerClient, project_name: str) -> None:
+    mounts = []
+    for part, where in (
+        ("home", "/var/lib"),
+        ("data", "/var/lib/postgresql"),
+        ("other", "/var/lib/postgres"),
+    ):
+        volume = engine.volumes.create(f"{project_name}_{part}", labels={names.PROJECT: project_name})
+        mounts.append({"Type": "volume", "Name": volume.name, "Destination": where})
+    document = {"Config": {"Env": ["PGDATA=/var/lib/postgresql/18/docker"]}, "Mounts": mounts}
+    with Engine() as ours:
+        place = Mending(ours, Desired(project_name, "/shop"))._place(document)
+    assert place is not None
+    assert (place.volume, place.mount) == (f"{project_name}_data", "/var/lib/postgresql")
