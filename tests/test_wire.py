@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scaffold.engine import observe
-from scaffold.engine.client import Engine
+from scaffold.engine.client import Engine, endpoint, socket_path
 from scaffold.engine.wire import Refused, SocketWire, local_socket, with_query
 from scaffold.errors import EngineError
 
@@ -60,6 +60,21 @@ def test_context_elsewhere_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch, t
 def test_unknown_context_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONTEXT", "nowhere")
     assert local_socket() is None
+
+
+def test_messages_name_the_engine_that_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert (endpoint(), socket_path()) == ("/var/run/docker.sock", Path("/var/run/docker.sock"))
+    add_context(tmp_path, "desktop", "unix:///home/me/desktop.sock")
+    add_context(tmp_path, "remote", "tcp://10.0.0.1:2376")
+    (tmp_path / "docker" / "config.json").write_text('{"currentContext": "desktop"}')
+    monkeypatch.setenv("DOCKER_HOST", "")
+    assert (endpoint(), socket_path()) == ("/home/me/desktop.sock", Path("/home/me/desktop.sock"))
+    monkeypatch.setenv("DOCKER_CONTEXT", "remote")
+    assert (endpoint(), socket_path()) == ("tcp://10.0.0.1:2376", None)
+    monkeypatch.setenv("DOCKER_CONTEXT", "nowhere")
+    assert (endpoint(), socket_path()) == ("context nowhere", None)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/own.sock")
+    assert (endpoint(), socket_path()) == ("unix:///run/own.sock", Path("/run/own.sock"))
 
 
 def test_query_leaves_out_what_is_none() -> None:
