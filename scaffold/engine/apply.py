@@ -298,8 +298,6 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
                 images.StepStarted(name=text) | images.StepOutput(line=text) | images.BuildWarning(text=text)
             ):
                 work.report(Output(index, step, text))
-            case images.StepDone():
-                pass
 
     labels = (
         (names.PROJECT, work.desired.project),
@@ -323,7 +321,7 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
 
 def _pull(step: PullImage, index: int, work: Work) -> None:
     """Pull with progress; the engine reports errors inside the stream."""
-    from docker.errors import APIError, NotFound
+    from docker.errors import APIError
 
     try:
         # A reference with a tag and a digest must go in whole; the SDK splits at the last colon itself.
@@ -339,7 +337,7 @@ def _pull(step: PullImage, index: int, work: Work) -> None:
             status = event.get("status", "")
             if status and "progressDetail" not in event:
                 work.report(Output(index, step, status))
-    except (NotFound, APIError) as error:
+    except APIError as error:
         raise _unpulled(step.reference, str(error.explanation), work.variables) from error
 
 

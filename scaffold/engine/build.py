@@ -18,7 +18,6 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +53,6 @@ class StepStarted:
 
 
 @dataclass(frozen=True)
-class StepDone:
-    id: str
-    name: str
-    seconds: float
-    cached: bool
-
-
-@dataclass(frozen=True)
 class StepOutput:
     """One line that the step printed."""
 
@@ -74,7 +65,7 @@ class BuildWarning:
     text: str
 
 
-BuildEvent = StepStarted | StepDone | StepOutput | BuildWarning
+BuildEvent = StepStarted | StepOutput | BuildWarning
 
 
 @dataclass(frozen=True)
@@ -284,9 +275,6 @@ class _Log:
                 self._flush(digest, vertex)
                 vertex.started = False
                 vertex.error = self.hide(item.get("error") or "")
-                if not vertex.error:
-                    seconds = _seconds(item["started"], item["completed"])
-                    self._report(StepDone(digest, vertex.name, seconds, bool(item.get("cached"))))
         for item in record.get("logs") or ():
             vertex = self.vertices.setdefault(item["vertex"], _Vertex(""))
             self._output(item["vertex"], vertex, item.get("stream", 1), base64.b64decode(item["data"]))
@@ -310,11 +298,6 @@ class _Log:
         shown = self.hide(line.rstrip("\r").rpartition("\r")[2])
         vertex.tail.append(shown)
         self._report(StepOutput(digest, shown))
-
-
-def _seconds(started: str, completed: str) -> float:
-    duration = datetime.fromisoformat(completed) - datetime.fromisoformat(started)
-    return max(0.0, duration.total_seconds())
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

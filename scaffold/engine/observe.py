@@ -114,7 +114,6 @@ def networks(engine: Engine, project: str, also: Iterable[str] = ()) -> tuple[Ne
             id=item["Id"],
             labels=item.get("Labels") or {},
             driver=item.get("Driver", ""),
-            options=tuple(sorted((item.get("Options") or {}).items())),
             internal=item.get("Internal", False),
             attachable=item.get("Attachable", False),
             ipv6=item.get("EnableIPv6", False),
@@ -134,7 +133,6 @@ def volumes(engine: Engine, project: str, also: Iterable[str] = ()) -> tuple[Vol
             created=moment(item["CreatedAt"]),
             labels=item.get("Labels") or {},
             driver=item.get("Driver", ""),
-            options=tuple(sorted((item.get("Options") or {}).items())),
         )
         for item in engine.get("/volumes").get("Volumes") or ()
         if item["Name"] in wanted or (item.get("Labels") or {}).get(names.PROJECT) == project
