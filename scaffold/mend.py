@@ -122,12 +122,13 @@ class Mending:
     def _place(self, document: Mapping[str, Any]) -> _Place | None:
         """Return where the data is, None unless it is in a volume of this project's own."""
         directory = _variable(document, "PGDATA")
-        for mount in document.get("Mounts") or ():
-            where = mount["Destination"].rstrip("/")
-            if f"{directory}/".startswith(f"{where}/"):
-                volume = self._own_volume(document, where)
-                return _Place(directory, volume, where) if volume else None
-        return None
+        places = (mount["Destination"].rstrip("/") for mount in document.get("Mounts") or ())
+        # Of mounts inside one another the innermost is the one that is seen.
+        where = max(
+            (place for place in places if f"{directory}/".startswith(f"{place}/")), key=len, default=None
+        )
+        volume = self._own_volume(document, where) if where is not None else None
+        return _Place(directory, volume, where) if where is not None and volume else None
 
     def _own_volume(self, document: Mapping[str, Any], path: str) -> str | None:
         for mount in document.get("Mounts") or ():

@@ -62,9 +62,9 @@ def choose(
     return _ask(lambda: questionary.select(prompt, choices=list(choices), default=default), str)
 
 
-def text(prompt: str, *, default: str = "", option: str | None = None) -> str:
+def text(prompt: str, *, default: str = "") -> str:
     """A line of text."""
-    _require_terminal(prompt, option)
+    _require_terminal(prompt, None)
     import questionary
 
     return _ask(lambda: questionary.text(prompt, default=default), str).strip()

@@ -515,6 +515,22 @@ def test_stream_without_unicode_gets_ascii() -> None:
     assert done.stdout.endswith("ok \\u65e5\n")
 
 
+def test_full_disk_loses_a_note_in_silence_and_no_result() -> None:
+    code = """
+        from scaffold import console
+        console.note("nobody needs this")
+        try:
+            console.result(None, as_json=False, text="somebody needs this")
+        except OSError:
+            raise SystemExit(7)
+    """
+    with Path("/dev/full").open("w") as full:
+        child = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)], stdout=full, stderr=full, cwd=ROOT
+        )
+    assert child.returncode == 7
+
+
 def test_reader_that_has_left_is_no_error() -> None:
     code = """
         import sys

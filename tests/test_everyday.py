@@ -7,6 +7,7 @@ import json
 import re
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import docker
 import pytest
 
+from scaffold.engine.client import endpoint
+from tests.crash.proxy import proxied
 from tests.projects import PATIENCE, SCAFFOLD, Project, handwritten, interrupt, until
 
 pytestmark = pytest.mark.engine
@@ -146,6 +149,16 @@ def test_events_follow_until_ctrl_c(shop: Project) -> None:
     assert [action for action in actions if action in ("kill", "die", "start")] == ["kill", "die", "start"]
     died = next(item for item in seen if item["action"] == "die")
     assert died["exit_code"] == 143
+
+
+@pytest.mark.parametrize("command", ["logs --follow", "events"])
+def test_follower_says_that_the_engine_went_away(shop: Project, tmp_path: Path, command: str) -> None:
+    with proxied(tmp_path / "sock", endpoint().removeprefix("unix://")) as proxy:
+        process = shop.start(*command.split(), DOCKER_HOST=proxy.host)
+        until(lambda: any(re.search(r"/logs\?|/events\?", call) for call in proxy.calls), "it follows")
+        time.sleep(1)
+        proxy.end()
+        assert "the Docker engine went away" in shop.end(process, code=1).err
 
 
 def test_restart_follows_dependencies_and_proves(engine: docker.DockerClient, shop: Project) -> None:

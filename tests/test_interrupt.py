@@ -20,6 +20,7 @@ import docker
 import pytest
 from docker.errors import NotFound
 
+from scaffold.engine import plugins
 from tests.projects import SCAFFOLD, Done, Project, command_lines, handwritten, interrupt, surroundings, until
 
 pytestmark = pytest.mark.engine
@@ -101,6 +102,130 @@ def interrupted(project: Project, process: subprocess.Popen[str]) -> Done:
 
 def builds(project: Project) -> list[str]:
     return [line for line in command_lines() if "docker-buildx" in line and project.name in line]
+
+
+SLOW_COMPOSE = """\
+#!/bin/sh
+sleep 2
+exec "%s" "$@"
+"""
+
+
+@pytest.fixture
+def slow_compose(tmp_path: Path) -> Path:
+    """A folder of the docker command's settings whose Compose takes two seconds more."""
+    folder = tmp_path / "docker"
+    plugin = folder / "cli-plugins" / "docker-compose"
+    plugin.parent.mkdir(parents=True)
+    (real,) = plugins.command("compose")
+    plugin.write_text(SLOW_COMPOSE % real)
+    plugin.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_ctrl_c_while_compose_resolves_blames_no_file(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path, slow_compose: Path, command: str
+) -> None:
+    project = handwritten(tmp_path / project_name, LINGERING)
+    project.scaffold("env")
+
+    def resolving() -> bool:
+        return any(str(slow_compose) in line for line in command_lines())
+
+    process = project.start(command, DOCKER_CONFIG=str(slow_compose))
+    until(resolving, "Compose resolves")
+    time.sleep(1)
+    interrupt(process)
+    done = project.end(process, code=130)
+    assert "compose.yaml" not in done.err, done
+    assert not resolving()
+    assert state(engine, project, "app") == ""
+
+
+INSIDE = """
+import sys
+from scaffold.engine import inside
+from scaffold.interrupt import Cancellation, on_signals
+container, mark = sys.argv[1:]
+script = ("sh", "-c", f"touch /begun; sleep 3; : {mark}")
+with on_signals(Cancellation(), lambda: None):
+    print("ready", flush=True)
+    if sys.stdin.readline() == "feed\\n":
+        inside.feed(container, script, "")
+    else:
+        assert inside.succeeds(container, script)
+"""
+
+
+@pytest.fixture
+def sleeper(engine: docker.DockerClient, project_name: str) -> str:
+    """The name of a container in which commands can be run; it goes when the test ends."""
+    name = f"{project_name}-sleeper"
+    engine.containers.run("debian:trixie-slim", ["sleep", "infinity"], name=name, init=True, detach=True)
+    return name
+
+
+def begun(engine: docker.DockerClient, sleeper: str, how: str) -> subprocess.Popen[str]:
+    """Return a process that waits for a command inside the container."""
+    process = subprocess.Popen(
+        (sys.executable, "-c", INSIDE, sleeper, sleeper),
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(f"{how}\n")
+    process.stdin.flush()
+    container = engine.containers.get(sleeper)
+    until(lambda: container.exec_run(["test", "-e", "/begun"]).exit_code == 0, "the command runs inside")
+    return process
+
+
+@pytest.mark.parametrize("how", ["feed", "succeeds"])
+def test_ctrl_c_lets_a_command_inside_finish(engine: docker.DockerClient, sleeper: str, how: str) -> None:
+    process = begun(engine, sleeper, how)
+    interrupt(process)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends with the command inside")
+@pytest.mark.parametrize("how", ["feed", "succeeds"])
+def test_command_inside_is_not_waited_for_by_anybody_once_scaffold_is_killed(
+    engine: docker.DockerClient, sleeper: str, how: str
+) -> None:
+    process = begun(engine, sleeper, how)
+    process.kill()
+    process.communicate()
+    killed = time.monotonic()
+    until(
+        lambda: (
+            not any(
+                f"exec {sleeper}" in line or f"--interactive {sleeper}" in line for line in command_lines()
+            )
+        ),
+        "docker exec has ended",
+    )
+    assert time.monotonic() - killed < 2
+
+
+@pytest.mark.parametrize("delay", [0, 0.02, 0.04, 0.08])
+def test_build_is_given_up_before_its_first_step(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path, delay: float
+) -> None:
+    slow = f"FROM debian:trixie-slim\nRUN echo {project_name} && sleep 300\n"
+    project = handwritten(tmp_path / project_name, BUILDING, files={"Dockerfile": slow})
+    project.scaffold("env")
+    process = project.start("run")
+    until(lambda: bool(builds(project)), "buildx works")
+    time.sleep(delay)  # buildx has other words at each of its own first moments
+    interrupt(process)
+    interrupted(project, process)
+    assert builds(project) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

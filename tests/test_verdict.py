@@ -170,6 +170,19 @@ def test_unknown_refusal_loses_its_layers_only() -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        'invalid mount config for type "bind": bind source path does not exist: /shop/code',
+        "error mounting: open /shop/code: no such file or directory",
+    ],
+)
+def test_source_of_a_mount_that_does_not_exist_is_named(said: str) -> None:
+    found = refusals.explained(said)
+    assert found.message == "/shop/code is to be mounted, and does not exist"
+    assert found.hint.startswith("Create /shop/code, or correct")
+
+
+@pytest.mark.parametrize(
     ("reference", "said", "message"),
     [
         ("shop/app:1", "pull access denied for shop/app", "access denied by docker.io"),

@@ -7,12 +7,15 @@ import hashlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from scaffold.engine import observe
+from scaffold.engine.client import Engine, endpoint, socket_path
 from scaffold.engine.wire import Refused, SocketWire, local_socket, with_query
+from scaffold.errors import EngineError
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +60,21 @@ def test_context_elsewhere_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch, t
 def test_unknown_context_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONTEXT", "nowhere")
     assert local_socket() is None
+
+
+def test_messages_name_the_engine_that_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert (endpoint(), socket_path()) == ("/var/run/docker.sock", Path("/var/run/docker.sock"))
+    add_context(tmp_path, "desktop", "unix:///home/me/desktop.sock")
+    add_context(tmp_path, "remote", "tcp://10.0.0.1:2376")
+    (tmp_path / "docker" / "config.json").write_text('{"currentContext": "desktop"}')
+    monkeypatch.setenv("DOCKER_HOST", "")
+    assert (endpoint(), socket_path()) == ("/home/me/desktop.sock", Path("/home/me/desktop.sock"))
+    monkeypatch.setenv("DOCKER_CONTEXT", "remote")
+    assert (endpoint(), socket_path()) == ("tcp://10.0.0.1:2376", None)
+    monkeypatch.setenv("DOCKER_CONTEXT", "nowhere")
+    assert (endpoint(), socket_path()) == ("context nowhere", None)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/own.sock")
+    assert (endpoint(), socket_path()) == ("unix:///run/own.sock", Path("/run/own.sock"))
 
 
 def test_query_leaves_out_what_is_none() -> None:
@@ -121,6 +139,25 @@ def test_error_carries_the_engines_own_words(tmp_path: Path) -> None:
         with pytest.raises(Refused, match="no such container") as caught:
             SocketWire(path).send("GET", "/a", None, 5)
         assert caught.value.status == 404
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda engine: observe.containers(engine, "shop"),
+        lambda engine: observe.images(engine, ["app:1"]),
+        lambda engine: observe.image_id(engine, "app:1"),
+    ],
+    ids=["containers", "images", "image_id"],
+)
+def test_refused_look_is_an_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[Engine], object]
+) -> None:
+    broken = answer("500 Internal Server Error", '{"message": "layer store is broken"}')
+    with server(tmp_path, (answer("200 OK", '{"ApiVersion": "1.44"}'), broken)) as path:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        with Engine() as engine, pytest.raises(EngineError, match="layer store is broken"):
+            look(engine)
 
 
 def test_cut_answer_is_an_error_and_the_next_call_begins_anew(tmp_path: Path) -> None:

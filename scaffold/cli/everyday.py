@@ -199,11 +199,11 @@ def events(
 def when(text: str, now: datetime) -> datetime:
     """Return the moment that `--since` names. Raises UsageError when it names none."""
     duration = _DURATION.fullmatch(text)
-    if duration:
-        return now - timedelta(seconds=int(duration[1]) * _UNITS[duration[2]])
     try:
+        if duration:
+            return now - timedelta(seconds=int(duration[1]) * _UNITS[duration[2]])
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # the second one: before the year 1
         raise UsageError(
             f"--since {text}: that is neither a duration nor a time.", "Examples: 10m, 2h, 2026-01-31T08:00."
         ) from error

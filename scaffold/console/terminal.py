@@ -89,7 +89,11 @@ def size(stream: TextIO) -> tuple[int, int]:
 
 
 def write(stream: TextIO, text: str) -> bool:
-    """Write and flush; return False once nobody reads any more, and stay silent about it."""
+    """Write and flush; return False once nobody reads any more, and stay silent about it.
+
+    Raises OSError only when a result cannot be kept: a full disk, or a terminal that is gone, must not end
+    the work that is merely told about.
+    """
     if not _can_encode(stream, text):
         text = text.translate(_TO_ASCII)
         encoding = stream.encoding or "ascii"
@@ -97,8 +101,10 @@ def write(stream: TextIO, text: str) -> bool:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         _disconnect(stream)
+        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            raise
         return False
     except ValueError:  # the stream has been closed
         return False

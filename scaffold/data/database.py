@@ -55,11 +55,6 @@ class Database:
         return "PostgreSQL" if self.kind == "postgres" else "MongoDB"
 
     @property
-    def image(self) -> str:
-        """Return the official image's name, for advice."""
-        return self.kind
-
-    @property
     def major(self) -> int | None:
         """Return the major version in the tag, such as 17 for `17.2-alpine`, `pg17` or `latest-pg17`."""
         found = re.search(r"(?:^|-)pg(\d+)", self.version) or re.match(r"(\d+)", self.version)

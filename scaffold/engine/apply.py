@@ -90,6 +90,17 @@ def apply(plan: Plan, work: Work) -> Applied:
     origin = time.monotonic()
 
     def one(index: int, step: Step) -> None:
+        error: ScaffoldError | None = None
+        try:
+            error = told(index, step)
+        except BaseException as raised:  # noqa: BLE001 - a reporter's error must reach the person too
+            error = _unforeseen(step, raised)
+        finally:
+            # Without it the wait below, and the project's lock with it, would last for ever.
+            done.put((index, error))
+
+    def told(index: int, step: Step) -> ScaffoldError | None:
+        """Do a step between its two reports; return what went wrong with it."""
         begun = time.monotonic()
         work.report(Started(index, step))
         error: ScaffoldError | None = None
@@ -101,13 +112,11 @@ def apply(plan: Plan, work: Work) -> Applied:
         except ScaffoldError as raised:
             error = raised
         except BaseException as raised:  # noqa: BLE001 - a thread's error must reach the person
-            error = EngineError(f"{' '.join(words(step))}: {type(raised).__name__}: {raised}")
-            error.__cause__ = raised
+            error = _unforeseen(step, raised)
         seconds = time.monotonic() - begun
         applied.spans[index] = (begun - origin, seconds)
-        ended = Failed(index, step, seconds, error) if error else Finished(index, step, seconds, detail)
-        work.report(ended)
-        done.put((index, error))
+        work.report(Failed(index, step, seconds, error) if error else Finished(index, step, seconds, detail))
+        return error
 
     first_error: ScaffoldError | None = None
     running = 0
@@ -130,6 +139,12 @@ def apply(plan: Plan, work: Work) -> Applied:
     if waiting:
         raise Interrupted
     return applied
+
+
+def _unforeseen(step: Step, raised: BaseException) -> EngineError:
+    error = EngineError(f"{' '.join(words(step))}: {type(raised).__name__}: {raised}")
+    error.__cause__ = raised
+    return error
 
 
 def _awaited(done: queue.SimpleQueue[tuple[int, ScaffoldError | None]]) -> tuple[int, ScaffoldError | None]:
@@ -283,8 +298,6 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
                 images.StepStarted(name=text) | images.StepOutput(line=text) | images.BuildWarning(text=text)
             ):
                 work.report(Output(index, step, text))
-            case images.StepDone():
-                pass
 
     labels = (
         (names.PROJECT, work.desired.project),
@@ -297,12 +310,18 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
         def cancel_with(process: subprocess.Popen[bytes]) -> None:
             stack.enter_context(work.cancellation.wakes(process.terminate))
 
-        images.build(service.image, service.build, show, options, process_hook=cancel_with)
+        try:
+            images.build(service.image, service.build, show, options, process_hook=cancel_with)
+        except ScaffoldError as error:
+            # Told to stop before its first step, buildx speaks of an engine that it could not connect to.
+            if work.cancellation.requested:
+                raise images.cancelled(service.image) from error
+            raise
 
 
 def _pull(step: PullImage, index: int, work: Work) -> None:
     """Pull with progress; the engine reports errors inside the stream."""
-    from docker.errors import APIError, NotFound
+    from docker.errors import APIError
 
     try:
         # A reference with a tag and a digest must go in whole; the SDK splits at the last colon itself.
@@ -318,7 +337,7 @@ def _pull(step: PullImage, index: int, work: Work) -> None:
             status = event.get("status", "")
             if status and "progressDetail" not in event:
                 work.report(Output(index, step, status))
-    except (NotFound, APIError) as error:
+    except APIError as error:
         raise _unpulled(step.reference, str(error.explanation), work.variables) from error
 
 

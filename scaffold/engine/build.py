@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import ctypes
-import functools
 import io
 import json
 import os
@@ -16,16 +14,14 @@ import posixpath
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from scaffold.engine import context, plugins
+from scaffold.engine import children, context, plugins
 from scaffold.errors import (
     BuildFailed,
     EngineError,
@@ -57,14 +53,6 @@ class StepStarted:
 
 
 @dataclass(frozen=True)
-class StepDone:
-    id: str
-    name: str
-    seconds: float
-    cached: bool
-
-
-@dataclass(frozen=True)
 class StepOutput:
     """One line that the step printed."""
 
@@ -77,7 +65,7 @@ class BuildWarning:
     text: str
 
 
-BuildEvent = StepStarted | StepDone | StepOutput | BuildWarning
+BuildEvent = StepStarted | StepOutput | BuildWarning
 
 
 @dataclass(frozen=True)
@@ -118,9 +106,8 @@ def build(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**environment, **secret.arguments, "BUILDX_GIT_INFO": "false"},
-            # A group of its own: Ctrl-C reaches this program, which then ends the build in an orderly way.
-            process_group=0,
-            preexec_fn=_END_WITH_PARENT,  # noqa: PLW1509 - one system call, looked up before the fork
+            # Ctrl-C reaches this program, which then ends the build in an orderly way.
+            **children.ours_alone(),
         )
     with process:
         try:
@@ -288,9 +275,6 @@ class _Log:
                 self._flush(digest, vertex)
                 vertex.started = False
                 vertex.error = self.hide(item.get("error") or "")
-                if not vertex.error:
-                    seconds = _seconds(item["started"], item["completed"])
-                    self._report(StepDone(digest, vertex.name, seconds, bool(item.get("cached"))))
         for item in record.get("logs") or ():
             vertex = self.vertices.setdefault(item["vertex"], _Vertex(""))
             self._output(item["vertex"], vertex, item.get("stream", 1), base64.b64decode(item["data"]))
@@ -314,30 +298,6 @@ class _Log:
         shown = self.hide(line.rstrip("\r").rpartition("\r")[2])
         vertex.tail.append(shown)
         self._report(StepOutput(digest, shown))
-
-
-def _end_with_parent() -> Callable[[], object] | None:
-    """Return what lets the kernel end a child when this program is killed; nothing outside Linux.
-
-    A build that lives on could put its image in the place of the one that the next run makes.
-    """
-    if sys.platform != "linux":
-        return None
-    try:
-        prctl = ctypes.CDLL(None).prctl
-    except (OSError, AttributeError):
-        return None
-    # It is sent when the thread ends that started the child: the one that waits for it.
-    return functools.partial(prctl, _PR_SET_PDEATHSIG, int(signal.SIGTERM))
-
-
-_PR_SET_PDEATHSIG = 1
-_END_WITH_PARENT = _end_with_parent()
-
-
-def _seconds(started: str, completed: str) -> float:
-    duration = datetime.fromisoformat(completed) - datetime.fromisoformat(started)
-    return max(0.0, duration.total_seconds())
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -375,16 +335,24 @@ _ENGINE_GONE = re.compile(
 _MEMORY = 137
 
 
+def cancelled(image: str) -> Interrupted:
+    """Return what a build ends with that was told to stop."""
+    return Interrupted(f"{image}: the build was cancelled; the image is as it was before.")
+
+
 def _failure(image: str, build: Build, log: _Log, code: int) -> ScaffoldError:
     last = next((line for line in reversed(log.lines) if line.startswith("ERROR: ")), "")
     error = last.removeprefix("ERROR: ").removeprefix("failed to solve: ")
     error = error or next((line for line in reversed(log.lines) if line), f"buildx ended with {code}")
+    # The code is all that remains of one that was ended before Go's own handler stood.
+    if code == -signal.SIGTERM:
+        return cancelled(image)
     if _ENGINE_GONE.search(error):
         return EngineUnavailable(f"{image}: the engine went away during the build.", "Try `docker version`.")
+    if error.endswith("context canceled"):
+        return cancelled(image)
     if log.is_empty:
         return _not_started(image, error)
-    if error.endswith("context canceled"):
-        return Interrupted(f"{image}: the build was cancelled; the image is as it was before.")
     # Of steps that ran side by side the others fail too, as cancelled.
     failed = [vertex for vertex in log.vertices.values() if vertex.error]
     vertex = next((item for item in failed if error.endswith(item.error)), failed[-1] if failed else None)

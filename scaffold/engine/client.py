@@ -16,7 +16,17 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from scaffold.engine.wire import TIMEOUT, Refused, SdkWire, SocketWire, Stream, Wire, local_socket, with_query
+from scaffold.engine.wire import (
+    TIMEOUT,
+    Refused,
+    SdkWire,
+    SocketWire,
+    Stream,
+    Wire,
+    host,
+    local_socket,
+    with_query,
+)
 from scaffold.errors import EngineError, EngineUnavailable, PortTaken, ScaffoldError
 
 if TYPE_CHECKING:
@@ -152,11 +162,8 @@ def _connect(version: str) -> APIClient:
 
 def endpoint() -> str:
     """Return where the engine is expected, for messages."""
-    return os.environ.get("DOCKER_HOST") or (
-        f"context {os.environ['DOCKER_CONTEXT']}"
-        if os.environ.get("DOCKER_CONTEXT")
-        else "/var/run/docker.sock"
-    )
+    chosen = os.environ.get("DOCKER_HOST") or local_socket() or host()
+    return chosen or f"context {os.environ.get('DOCKER_CONTEXT') or 'of config.json'}"
 
 
 def _unavailable(error: BaseException) -> EngineUnavailable:
@@ -197,8 +204,8 @@ def _way_to_start() -> str:
 
 def socket_path() -> Path | None:
     """Return the engine's socket, None when it is reached in another way."""
-    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    return Path(host.removeprefix("unix://")) if host.startswith("unix://") else None
+    found = local_socket()
+    return Path(found) if found else None
 
 
 def socket_group() -> str:

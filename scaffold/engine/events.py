@@ -66,8 +66,10 @@ def follow(
     asked = stop.is_set()
     with contextlib.suppress(Exception):
         stream.close()
-    if failures and not asked:
-        raise failures[0]
+    if not asked:
+        # The SDK ends a stream that breaks in silence, and by itself this one has no end.
+        with engine_errors("the engine's events"):
+            raise failures[0] if failures else ConnectionResetError
 
 
 def event(item: Mapping[str, Any], desired: Desired) -> Event | None:

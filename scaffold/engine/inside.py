@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from scaffold.engine import children
 from scaffold.errors import EngineError, EngineUnavailable
 
 SHELL = ("sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec sh; fi")
@@ -16,7 +17,11 @@ SHELL = ("sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec s
 def feed(container: str, command: Sequence[str], text: str) -> str:
     """Return what a command prints that reads `text` on standard input. Raises EngineError when it fails."""
     done = subprocess.run(
-        [_docker(), "exec", "--interactive", container, *command], input=text, capture_output=True, text=True
+        [_docker(), "exec", "--interactive", container, *command],
+        input=text,
+        capture_output=True,
+        text=True,
+        **children.ours_alone(),
     )
     if done.returncode != 0:
         lines = tuple((done.stderr or done.stdout).strip().splitlines()[-10:])
@@ -28,7 +33,14 @@ def feed(container: str, command: Sequence[str], text: str) -> str:
 
 def succeeds(container: str, command: Sequence[str]) -> bool:
     """Return whether a command inside the container exits with 0."""
-    return subprocess.run([_docker(), "exec", container, *command], capture_output=True).returncode == 0
+    done = subprocess.run(
+        [_docker(), "exec", container, *command],
+        # Outside of the terminal's own group, whoever reads from it is stopped.
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        **children.ours_alone(),
+    )
+    return done.returncode == 0
 
 
 def flags() -> tuple[str, ...]:

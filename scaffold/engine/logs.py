@@ -33,9 +33,10 @@ def show(
 ) -> None:
     """Pass each line to `write(service, line)`; with `follow`, until every container ends or `stop` is set.
 
-    `containers` are (label, container name) pairs.
+    `containers` are (label, container name) pairs. Raises when the engine goes away meanwhile.
     """
     streams = []
+    failures: list[Exception] = []
 
     def read(label: str, name: str) -> None:
         with engine_errors(f"logs of {name}"):
@@ -57,19 +58,29 @@ def show(
             if rest:
                 write(label, rest.decode(errors="replace"))
 
-    def quietly(label: str, name: str) -> None:
-        with contextlib.suppress(Exception):  # a follower ends when its stream is closed
+    def aside(label: str, name: str) -> None:
+        try:
             read(label, name)
+        except Exception as error:  # noqa: BLE001 - a thread's error must reach the person
+            failures.append(error)
 
     if not follow:
         for label, name in containers:
             read(label, name)
         return
-    threads = [threading.Thread(target=quietly, args=pair, daemon=True) for pair in containers]
+    threads = [threading.Thread(target=aside, args=pair, daemon=True) for pair in containers]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads) and not stop.wait(0.1):
         pass
+    asked = stop.is_set()
     for stream in streams:
         with contextlib.suppress(Exception):
             stream.close()
+    if asked:
+        return
+    if failures:
+        raise failures[0]
+    # The SDK ends a stream that breaks as if it had come to its end.
+    with engine_errors("logs"):
+        engine.get("/version")

@@ -35,8 +35,9 @@ def observe(engine: Engine, desired: Desired) -> Observed:
 def containers(engine: Engine, project: str) -> tuple[Container, ...]:
     """Return the project's containers by name; one that vanishes meanwhile is left out."""
     label = f"{names.PROJECT}={project}"
-    found = engine.get("/containers/json", all=True, filters={"label": [label]})
-    return tuple(sorted(_inspected(engine, [item["Id"] for item in found]), key=lambda item: item.name))
+    with engine_errors("containers"):
+        found = engine.get("/containers/json", all=True, filters={"label": [label]})
+        return tuple(sorted(_inspected(engine, [item["Id"] for item in found]), key=lambda item: item.name))
 
 
 def _inspected(engine: Engine, ids: Sequence[str]) -> list[Container]:
@@ -113,7 +114,6 @@ def networks(engine: Engine, project: str, also: Iterable[str] = ()) -> tuple[Ne
             id=item["Id"],
             labels=item.get("Labels") or {},
             driver=item.get("Driver", ""),
-            options=tuple(sorted((item.get("Options") or {}).items())),
             internal=item.get("Internal", False),
             attachable=item.get("Attachable", False),
             ipv6=item.get("EnableIPv6", False),
@@ -133,7 +133,6 @@ def volumes(engine: Engine, project: str, also: Iterable[str] = ()) -> tuple[Vol
             created=moment(item["CreatedAt"]),
             labels=item.get("Labels") or {},
             driver=item.get("Driver", ""),
-            options=tuple(sorted((item.get("Options") or {}).items())),
         )
         for item in engine.get("/volumes").get("Volumes") or ()
         if item["Name"] in wanted or (item.get("Labels") or {}).get(names.PROJECT) == project
@@ -145,13 +144,10 @@ def images(engine: Engine, references: Iterable[str]) -> dict[str, Image]:
     """Return the images that are on the engine, by the reference they were asked with."""
     found = {}
     for reference in sorted(references):
-        try:
-            document = engine.get(f"/images/{quote(reference)}/json")
-        except Refused as error:
-            # Not valid as a reference is not there either: the pull says so with more words.
-            if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
-                continue
-            raise
+        with engine_errors(f"image {reference}"):
+            document = _image(engine, reference)
+        if document is None:
+            continue
         config = document.get("Config") or {}
         labels = config.get("Labels") or {}
         found[reference] = Image(
@@ -164,6 +160,17 @@ def images(engine: Engine, references: Iterable[str]) -> dict[str, Image]:
             context=context.manifest(labels[names.CONTEXT]) if names.CONTEXT in labels else {},
         )
     return found
+
+
+def _image(engine: Engine, reference: str) -> dict[str, Any] | None:
+    try:
+        document: dict[str, Any] = engine.get(f"/images/{quote(reference)}/json")
+    except Refused as error:
+        # Not valid as a reference is not there either: the pull says so with more words.
+        if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
+            return None
+        raise
+    return document
 
 
 def image_id(engine: Engine, reference: str) -> str | None:

@@ -36,7 +36,7 @@ def container(
     with engine_errors(f"container {name}"):
         # One that a killed process left behind holds the name.
         with contextlib.suppress(NotFound):
-            engine.api.remove_container(name, force=True)
+            _remove(engine, name)
         engine.api.create_container_from_config(request, name, service.platform)
         try:
             engine.api.start(name)
@@ -44,4 +44,9 @@ def container(
             engine.api.stop(name, timeout=service.stop_timeout)
         finally:
             with contextlib.suppress(NotFound):
-                engine.api.remove_container(name, force=True)
+                _remove(engine, name)
+
+
+def _remove(engine: Engine, name: str) -> None:
+    """Remove it with its anonymous volumes: an image may declare more than is bound; named ones stay."""
+    engine.api.remove_container(name, v=True, force=True)

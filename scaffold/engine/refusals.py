@@ -37,8 +37,8 @@ CAUSES = (
     ),
     Cause(
         r"bind source path does not exist: (?P<path>\S+)|open (?P<other>\S+): no such file or directory$",
-        "{path} is to be mounted, and does not exist",
-        "Create {path}, or correct the path in compose.yaml.",
+        "{path}{other} is to be mounted, and does not exist",
+        "Create {path}{other}, or correct the path in compose.yaml.",
     ),
     Cause(
         r'mount(?:ing)? "(?P<source>[^"]+)" to rootfs at "(?P<target>[^"]+)".*'

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
@@ -40,13 +42,18 @@ class Resolving:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Ctrl-C is for this program: a Compose that it ended would look like a wrong compose.yaml.
+            # Nothing needs to end it with this program, and what would takes a slower way to start it.
+            process_group=0,
         )
         return cls(process, checkout, environment or os.environ)
 
     def end(self) -> None:
         """Leave no process behind when the result is not wanted after all."""
         if self._process.poll() is None:
-            self._process.kill()
+            # Its whole group: it may be waiting for a git that fetches an `include:`.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.communicate()
 
     def result(self, profiles: tuple[str, ...] = ()) -> Desired:

@@ -63,27 +63,40 @@ def local_socket() -> str | None:
     """Return the path of the engine's socket as the docker command finds it; None when it is no local one."""
     if not hasattr(socket, "AF_UNIX"):
         return None
-    host = os.environ.get("DOCKER_HOST") or _host_of_context()
-    return host.removeprefix("unix://") if host and host.startswith("unix:///") else None
+    found = host()
+    return found.removeprefix("unix://") if found and found.startswith("unix:///") else None
+
+
+def host() -> str | None:
+    """Return the engine's address as the docker command finds it; None when its context cannot be read."""
+    return os.environ.get("DOCKER_HOST") or _host_of_context()
+
+
+def _context() -> str | None:
+    """Return the name of the docker context that is chosen, None without a choice."""
+    chosen = os.environ.get("DOCKER_CONTEXT")
+    if chosen:
+        return chosen
+    try:
+        settings = json.loads((_settings() / "config.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    return str(settings.get("currentContext") or "") or None
+
+
+def _settings() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
 
 
 def _host_of_context() -> str | None:
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     try:
-        name = os.environ.get("DOCKER_CONTEXT") or json.loads((folder / "config.json").read_bytes()).get(
-            "currentContext"
-        )
-    except FileNotFoundError:
-        name = None
-    except (OSError, ValueError, AttributeError):
-        return None
-    if name in (None, "", "default"):
-        return f"unix://{DEFAULT_SOCKET}"
-    try:
+        name = _context()
+        if name in (None, "default"):
+            return f"unix://{DEFAULT_SOCKET}"
         digest = hashlib.sha256(str(name).encode()).hexdigest()
-        described = json.loads((folder / "contexts" / "meta" / digest / "meta.json").read_bytes())
+        described = json.loads((_settings() / "contexts" / "meta" / digest / "meta.json").read_bytes())
         return str(described["Endpoints"]["docker"]["Host"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

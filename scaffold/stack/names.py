@@ -15,7 +15,6 @@ CONFIG_FILES = "com.docker.compose.project.config_files"
 DEPENDS_ON = "com.docker.compose.depends_on"
 NETWORK = "com.docker.compose.network"
 VOLUME = "com.docker.compose.volume"
-VERSION = "com.docker.compose.version"
 
 DIGEST = "dev.scaffold.digest"
 """On a container or network: digest of what it was created from; another value means recreate."""

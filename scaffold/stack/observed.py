@@ -74,7 +74,6 @@ class Network:
     id: str
     labels: Mapping[str, str]
     driver: str = "bridge"
-    options: tuple[tuple[str, str], ...] = ()
     internal: bool = False
     attachable: bool = False
     ipv6: bool = False
@@ -90,7 +89,6 @@ class Volume:
     created: datetime
     labels: Mapping[str, str]
     driver: str = "local"
-    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def project(self) -> str:
