@@ -10,6 +10,10 @@ def main() -> None:
     """Run the command line and exit; Ctrl-C ends it with 130, also while it still imports."""
     # Nearly all that a command makes lives until its end: looking through it again and again takes 10 ms.
     gc.set_threshold(50_000)
+    # A stream that was closed gets its own number back, before another file takes it.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     try:
         from scaffold.cli import app
 
@@ -18,7 +22,7 @@ def main() -> None:
         sys.stderr.write("error: Interrupted.\n")
         code = 130
     with contextlib.suppress(OSError):
-        for stream in filter(None, (sys.stdout, sys.stderr)):
+        for stream in (sys.stdout, sys.stderr):
             stream.flush()
     # All is said and done; taking the interpreter apart would take another 20 ms.
     os._exit(code)

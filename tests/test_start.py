@@ -5,6 +5,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.projects import SCAFFOLD
 
 
@@ -22,3 +24,17 @@ def test_ctrl_c_during_the_imports_ends_without_a_traceback(tmp_path: Path) -> N
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "error: Interrupted.\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_closed_stream_is_one_that_nobody_reads(closed: str) -> None:
+    done = subprocess.run(
+        ("sh", "-c", f'"$0" new --pretend no.name {closed}', SCAFFOLD),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert ("error: " in done.stderr) is (closed != "2>&-")
+    assert "bug" not in done.stderr
