@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 
 from scaffold.stack import names
 from scaffold.stack.desired import Service
@@ -14,6 +14,9 @@ _SECRET = re.compile(r"PASS(WORD|WD)?|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|(
 _MASK = "•••"
 SECRET_LENGTH = 6
 """Shorter ones are words, such as a user's name, and are looked for only under their variable."""
+
+_Span = tuple[int, int]
+"""Where a secret stands in a text, as slices count."""
 
 # Compose's word for each field of the create request.
 _CONFIG = {
@@ -79,21 +82,66 @@ def masked(name: str, value: str) -> str:
 
 
 def mask_urls(text: str) -> str:
-    """Return the text with the password of every URL in it hidden."""
-    return re.sub(r"(\w[\w+.-]*://[^\s:/@]*:)[^\s@]+(@)", rf"\1{_MASK}\2", text)
+    """Return the text with every password and token of the URLs in it hidden."""
+    return _hidden(text, _in_urls(text))
+
+
+def _hidden(text: str, spans: Iterable[_Span]) -> str:
+    """Return the text with a mask in the place of each span; some overlap."""
+    made, end = "", 0
+    for start, stop in sorted(spans):
+        if stop <= end:
+            continue
+        made += text[end:start] + _MASK if start >= end else ""
+        end = stop
+    return made + text[end:]
+
+
+def _in_urls(text: str) -> Iterator[_Span]:
+    """Yield where the secrets of URLs stand: passwords, tokens, and what a query says of them."""
+    if "://" not in text:
+        return
+    for word in re.finditer(r"\S+", text):
+        begins = [match.end() for match in re.finditer("://", word[0])]
+        for begin, following in pairwise((*begins, len(word[0]) + 3)):
+            offset, rest = word.start() + begin, word[0][begin : following - 3]
+            spans = (*_in_userinfo(word[0][:begin], rest), *_in_query(rest))
+            yield from ((offset + start, offset + stop) for start, stop in spans)
+
+
+def _in_userinfo(scheme: str, rest: str) -> Iterator[_Span]:
+    """Yield where the secret before the host stands; `rest` is what follows `://`."""
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    # A password that was not encoded may hold an `@`, or a slash: then the host is what follows the first.
+    end = authority.rfind("@") if "@" in authority else rest.find("@") if ":" in authority else -1
+    if end < 0 or rest.startswith("@sha256:", end):
+        return
+    user, _, password = rest[:end].partition(":")
+    # GitHub's word where a token stands in the place of the user.
+    if password and password != "x-oauth-basic":  # noqa: S105
+        yield len(user) + 1, end
+    elif user and scheme.lower().endswith(("http://", "https://")):
+        # Elsewhere it is a name, as in ssh://git@host.
+        yield 0, len(user)
+
+
+def _in_query(rest: str) -> Iterator[_Span]:
+    for match in re.finditer(r"[?&;#]([\w.-]+)=(?=([^\s&]+))", rest):
+        if is_secret(match[1]):
+            yield match.span(2)
 
 
 def secrets_of(service: Service) -> tuple[str, ...]:
-    """Return the values that must never be printed: by variable name, and the passwords of URLs."""
-    found = {value for key, value in service.environment if value and is_secret(key)}
-    for _, value in service.environment:
-        if "://" in value and "@" in value:
-            try:
-                password = urlsplit(value).password
-            except ValueError:
-                password = None
-            found |= {password} if password else set()
-    return tuple(sorted(found, key=len, reverse=True))
+    """Return the values that must never be printed: by variable name, and the secrets of URLs."""
+    return _secrets_among(service.environment)
+
+
+def _secrets_among(environment: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    found = set()
+    for name, value in environment:
+        found |= {value} if value and is_secret(name) else set()
+        found |= {value[start:stop] for start, stop in _in_urls(value)}
+    return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))
 
 
 def without_secrets(service: Service, lines: Iterable[str]) -> tuple[str, ...]:
