@@ -15,6 +15,8 @@ _MASK = "•••"
 SECRET_LENGTH = 6
 """Shorter ones are words, such as a user's name, and are looked for only under their variable."""
 
+_OPTION = re.compile(r"""(?<![\w.-])(?:--?([\w.-]+)(?:=|\s+)|([\w.-]+)=)(?=((?:"[^"]*"|'[^']*'|\S)+))""")
+"""A word of a command line that says what the next one is, or what follows its `=`."""
 _Span = tuple[int, int]
 """Where a secret stands in a text, as slices count."""
 
@@ -72,6 +74,10 @@ _ENGINE_DEFAULTS: Mapping[str, object] = {
 def is_secret(name: str) -> bool:
     """Return whether a variable of this name is taken for a secret."""
     return _SECRET.search(name) is not None
+
+
+def _is_secret_option(name: str) -> bool:
+    return is_secret(re.sub("[-.]", "_", name))
 
 
 def masked(name: str, value: str) -> str:
@@ -161,17 +167,19 @@ def differences(service: Service, container: Container, image: Image | None) -> 
     config = _mapping(container.body.get("Config"))
     host = _mapping(container.body.get("HostConfig"))
     wanted_host = _mapping(wanted.get("HostConfig"))
+    carried = _secrets_among(_pairs(_texts(config.get("Env"))).items())
+    secrets = tuple(secret for secret in {*secrets_of(service), *carried} if len(secret) >= SECRET_LENGTH)
     lines = []
     if container.image != service.image:
         lines.append(f"image: {container.image} → {service.image}")
-    lines += _environment(wanted, config, image)
+    lines += _environment(wanted, config, image, secrets)
     lines += _ports(wanted_host, host)
-    lines += _labels(wanted, config, image)
+    lines += _labels(wanted, config, image, secrets)
     if "Healthcheck" in wanted and _health(wanted["Healthcheck"]) != _health(config.get("Healthcheck")):
         lines.append("healthcheck changed")
     for key, word in _CONFIG.items():
         if key in wanted and wanted[key] != config.get(key):
-            lines.append(f"{word}: {_shown(config.get(key))} → {_shown(wanted[key])}")
+            lines.append(_change(word, _shown(config.get(key), secrets), _shown(wanted[key], secrets)))
     for key, word in _HOST.items():
         now, then = wanted_host.get(key), host.get(key)
         if now == then or (not now and (not then or then == _ENGINE_DEFAULTS.get(key))):
@@ -182,7 +190,7 @@ def differences(service: Service, container: Container, image: Image | None) -> 
             and sorted(map(repr, now)) == sorted(map(repr, then))
         ):
             continue
-        lines.append(f"{word}: {_shown(then)} → {_shown(now)}")
+        lines.append(_change(word, _shown(then, secrets), _shown(now, secrets)))
     if _mapping(wanted_host.get("RestartPolicy")).get("Name", "no") != (
         _mapping(host.get("RestartPolicy")).get("Name") or "no"
     ):
@@ -191,8 +199,16 @@ def differences(service: Service, container: Container, image: Image | None) -> 
     return tuple(lines)
 
 
+def _change(what: str, old: str, new: str) -> str:
+    """Return one line; when only what is hidden has changed, it says no more than that."""
+    return f"{what}: {old} → {new}" if old != new else f"{what}: changed"
+
+
 def _environment(
-    wanted: Mapping[str, object], config: Mapping[str, object], image: Image | None
+    wanted: Mapping[str, object],
+    config: Mapping[str, object],
+    image: Image | None,
+    secrets: tuple[str, ...],
 ) -> list[str]:
     base = _pairs(image.environment if image else ())
     now = base | _pairs(_texts(wanted.get("Env")))
@@ -201,9 +217,7 @@ def _environment(
     for name in sorted(now.keys() | then.keys()):
         if now.get(name) == then.get(name):
             continue
-        old = masked(name, then[name]) if name in then else "(not set)"
-        new = masked(name, now[name]) if name in now else "(not set)"
-        lines.append(f"environment {name}: {old} → {new}" if old != new else f"environment {name}: changed")
+        lines.append(_change(f"environment {name}", *_named(name, then, now, secrets)))
     return lines
 
 
@@ -214,16 +228,32 @@ def _ports(wanted: Mapping[str, object], host: Mapping[str, object]) -> list[str
     return [f"ports: {', '.join(then) or 'none'} → {', '.join(now) or 'none'}"]
 
 
-def _labels(wanted: Mapping[str, object], config: Mapping[str, object], image: Image | None) -> list[str]:
+def _labels(
+    wanted: Mapping[str, object],
+    config: Mapping[str, object],
+    image: Image | None,
+    secrets: tuple[str, ...],
+) -> list[str]:
     ours = ("com.docker.compose.", names.DIGEST, names.PATH, names.CONTEXT)
     base = dict(image.labels) if image else {}
     now = base | {str(k): str(v) for k, v in _mapping(wanted.get("Labels")).items()}
     then = {str(k): str(v) for k, v in _mapping(config.get("Labels")).items()}
     return [
-        f"label {name}: {then.get(name, '(not set)')} → {now.get(name, '(not set)')}"
+        _change(f"label {name}", *_named(name, then, now, secrets))
         for name in sorted(now.keys() | then.keys())
         if not name.startswith(ours) and now.get(name) != then.get(name) and name not in base
     ]
+
+
+def _named(
+    name: str, then: Mapping[str, str], now: Mapping[str, str], secrets: tuple[str, ...]
+) -> tuple[str, str]:
+    """Return the old and the new value of a variable or label as they may be shown."""
+    old, new = (
+        _without(secrets, masked(name, values[name])) if name in values else "(not set)"
+        for values in (then, now)
+    )
+    return old, new
 
 
 def _health(value: object) -> dict[str, object]:
@@ -251,10 +281,29 @@ def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, secrets: tuple[str, ...]) -> str:
     if value in (None, "", [], {}):
         return "(not set)"
-    if isinstance(value, list):
-        value = " ".join(map(str, value))
-    text = mask_urls(str(value))
+    text = " ".join(_words(value)) if isinstance(value, list) else str(value)
+    text = _without(secrets, text)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _words(command: Iterable[object]) -> Iterator[str]:
+    """Yield the words of a command; one after an option for a secret is hidden whole, spaces and all."""
+    follows = False
+    for word in map(str, command):
+        yield _MASK if follows and word else word
+        follows = bool(re.fullmatch(r"--?[\w.-]+", word)) and _is_secret_option(word)
+
+
+def _without(secrets: tuple[str, ...], text: str) -> str:
+    """Return the text without known secrets, those of URLs and what options for secrets are given."""
+    known = [match.span() for secret in secrets for match in re.finditer(re.escape(secret), text)]
+    return _hidden(text, (*known, *_in_urls(text), *_in_options(text)))
+
+
+def _in_options(text: str) -> Iterator[_Span]:
+    for match in _OPTION.finditer(text):
+        if _is_secret_option(match[1] or match[2]):
+            yield match.span(3)
