@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scaffold.stack import names
+from scaffold.stack import buildx, names
 from scaffold.stack.desired import Build, Desired, Network, Service, Volume, container_request
 from scaffold.stack.difference import is_secret, mask_urls, secrets_of
 from scaffold.stack.plan import NOT_THERE, Plan
@@ -235,35 +235,10 @@ def _prove(step: Prove, shell: _Shell) -> Iterator[Command]:
 
 
 def _build(desired: Desired, service: Service, build: Build, shell: _Shell) -> str:
-    words = ["docker", "buildx", "build", "--load", "--provenance=false", "--tag", service.image]
-    path = build.dockerfile if build.dockerfile.startswith("/") else f"{build.context}/{build.dockerfile}"
-    words += ["--file", "-" if build.inline is not None else path]
-    words += ["--target", build.target] if build.target else []
-    for name, value in build.args:
-        words += ["--build-arg", name if value is None else f"{name}={value}"]
-    labels = dict(build.labels) | {
-        names.CONTEXT: build.digest,
-        names.PROJECT: desired.project,
-        names.SERVICE: service.name,
-        names.PATH: desired.path,
-    }
-    words += _labels(labels)
-    for secret in build.secrets:
-        source = f"src={secret.file}" if secret.file else f"env={secret.environment}"
-        words += ["--secret", f"id={secret.id},{source}"]
-    for platform in build.platforms:
-        words += ["--platform", platform]
-    for tag in build.tags:
-        words += ["--tag", tag]
-    for name, value in build.contexts:
-        words += ["--build-context", f"{name}={value}"]
-    for host in build.extra_hosts:
-        words += ["--add-host", host]
-    words += ["--network", build.network] if build.network else []
-    words += ["--no-cache"] if build.no_cache else []
-    words += ["--pull"] if build.pull else []
+    labels = ((names.PROJECT, desired.project), (names.SERVICE, service.name), (names.PATH, desired.path))
+    words = buildx.arguments(service.image, build, labels)
     given = f"printf %s {shell.quote(build.inline)} | " if build.inline is not None else ""
-    return given + shell.join(*words, build.context)
+    return given + shell.join("docker", "buildx", "build", *words)
 
 
 def _network(network: Network, desired: Desired, shell: _Shell) -> str:
