@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import docker
@@ -193,3 +194,23 @@ def test_printed_build_of_a_repository_looks_for_the_dockerfile_there() -> None:
     url = "https://example.org/a.git#main"
     assert "--file" not in printed_build({"context": url, "dockerfile": "Dockerfile"})
     assert "--file sub/Dockerfile" in printed_build({"context": url, "dockerfile": "sub/Dockerfile"})
+
+
+def test_printed_build_holds_no_secret_argument() -> None:
+    arguments = {
+        "NPM_TOKEN": "s3cretvalue",
+        "INDEX": "https://ghp_tok@example.org/simple",
+        "PASSWORD": "p4ss",
+        "HOST": "app:p4ss@db",
+        "VERSION": "1",
+    }
+    text = printed_build({**BUILD, "args": arguments}, {"DB_PASSWORD": "p4ss"})
+    for secret in ("s3cretvalue", "ghp_tok", "p4ss"):
+        assert secret not in text
+    assert text.startswith(
+        'HOST="app:${DB_PASSWORD}@db" INDEX="${INDEX:?its value is in compose.yaml}" '
+        'NPM_TOKEN="${NPM_TOKEN:?its value is in compose.yaml}" PASSWORD="${DB_PASSWORD}" docker buildx build'
+    )
+    words = shlex.split(text)
+    given = [value for option, value in pairwise(words) if option == "--build-arg"]
+    assert given == ["HOST", "INDEX", "NPM_TOKEN", "PASSWORD", "VERSION=1"]
