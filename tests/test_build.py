@@ -22,7 +22,7 @@ from scaffold.errors import (
     ProjectError,
     ScaffoldError,
 )
-from scaffold.stack import names
+from scaffold.stack import buildx, names
 from scaffold.stack.desired import Build, BuildSecret
 
 PLAIN = images.Options()
@@ -172,7 +172,7 @@ def test_image_has_arguments_secrets_labels_and_tags(
         }.items()
     )
     assert engine.images.get(f"{image}:extra").id == made.id
-    assert "hunter22" not in " ".join(images.arguments(image, build, hidden=("DB_PASSWORD",)))
+    assert "hunter22" not in " ".join(buildx.arguments(image, build, hidden=("DB_PASSWORD",)))
 
 
 @pytest.mark.engine

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import docker
 import pytest
 
+from scaffold.stack import buildx, names
 from scaffold.stack import desired as wish
+from scaffold.stack.desired import Desired
 from scaffold.stack.explain import commands
 from scaffold.stack.observed import Observed
 from scaffold.stack.plan import plan
@@ -136,3 +141,76 @@ def test_project_without_passwords_needs_no_env_file() -> None:
         ["docker", "create"],
         ["docker", "start"],
     ]
+
+
+BUILD = {
+    "context": "/project",
+    "dockerfile": "docker/Dockerfile",
+    "args": {"VERSION": "1", "FROM_HERE": None},
+    "secrets": [{"source": "pip"}],
+    "ssh": ["default"],
+    "cache_from": ["type=registry,ref=cache"],
+    "cache_to": ["type=inline"],
+    "shm_size": "1024",
+    "extra_hosts": ["there=10.1.2.3"],
+    "platforms": ["linux/amd64"],
+}
+
+
+def built(build: Mapping[str, object]) -> Desired:
+    document = {
+        "name": "p",
+        "services": {"app": {"image": "p-app", "build": build}},
+        "secrets": {"pip": {"file": "/home/me/pip,conf"}},
+    }
+    return wish.read(document, "/project")
+
+
+def printed_build(build: Mapping[str, object], variables: Mapping[str, str] | None = None) -> str:
+    desired = built(build)
+    lines = commands(plan(desired, Observed()), desired, variables or {})
+    return next(line.text for line in lines if "buildx" in line.text).replace("\\\n", "")
+
+
+def test_printed_build_is_the_one_that_runs() -> None:
+    wanted = built(BUILD).services[0].build
+    assert wanted is not None
+    labels = ((names.PROJECT, "p"), (names.SERVICE, "app"), (names.PATH, "/project"))
+    words = shlex.split(printed_build(BUILD))
+    assert words == ["docker", "buildx", "build", *buildx.arguments("p-app", wanted, labels)]
+    for option, value in (
+        ("--file", "/project/docker/Dockerfile"),
+        ("--secret", 'id=pip,"src=/home/me/pip,conf"'),
+        ("--ssh", "default"),
+        ("--cache-from", "type=registry,ref=cache"),
+        ("--cache-to", "type=inline"),
+        ("--shm-size", "1024"),
+        ("--add-host", "there:10.1.2.3"),
+    ):
+        assert words[words.index(option) + 1] == value
+
+
+def test_printed_build_of_a_repository_looks_for_the_dockerfile_there() -> None:
+    url = "https://example.org/a.git#main"
+    assert "--file" not in printed_build({"context": url, "dockerfile": "Dockerfile"})
+    assert "--file sub/Dockerfile" in printed_build({"context": url, "dockerfile": "sub/Dockerfile"})
+
+
+def test_printed_build_holds_no_secret_argument() -> None:
+    arguments = {
+        "NPM_TOKEN": "s3cretvalue",
+        "INDEX": "https://ghp_tok@example.org/simple",
+        "PASSWORD": "p4ss",
+        "HOST": "app:p4ss@db",
+        "VERSION": "1",
+    }
+    text = printed_build({**BUILD, "args": arguments}, {"DB_PASSWORD": "p4ss"})
+    for secret in ("s3cretvalue", "ghp_tok", "p4ss"):
+        assert secret not in text
+    assert text.startswith(
+        'HOST="app:${DB_PASSWORD}@db" INDEX="${INDEX:?its value is in compose.yaml}" '
+        'NPM_TOKEN="${NPM_TOKEN:?its value is in compose.yaml}" PASSWORD="${DB_PASSWORD}" docker buildx build'
+    )
+    words = shlex.split(text)
+    given = [value for option, value in pairwise(words) if option == "--build-arg"]
+    assert given == ["HOST", "INDEX", "NPM_TOKEN", "PASSWORD", "VERSION=1"]

@@ -78,6 +78,18 @@ def test_last_line_is_the_headline_where_nothing_is_an_error() -> None:
             "DATABASE_URL is no URL, it is `app:•••@db/app`",
             "postgresql://",
         ),
+        (
+            {"DATABASE_URL": "app:pa/ss@9999@db/x"},
+            "invalid connection string",
+            "DATABASE_URL is no URL, it is `app:•••@db/x`",
+            "postgresql://",
+        ),
+        (
+            {"DATABASE_URL": "jdbc:postgresql://app:pa/ss9999@db/x"},
+            "invalid connection string",
+            "DATABASE_URL is no URL, it is `jdbc:postgresql://app:•••@db/x`",
+            "postgresql://",
+        ),
     ],
 )
 def test_variable_that_leads_nowhere_is_named(

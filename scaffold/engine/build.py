@@ -6,8 +6,6 @@ The SDK knows no BuildKit. Nothing is decided here about whether to build: that 
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 import os
 import posixpath
@@ -17,7 +15,7 @@ import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +28,8 @@ from scaffold.errors import (
     ProjectError,
     ScaffoldError,
 )
-from scaffold.stack import names
-from scaffold.stack.desired import Build, BuildSecret
+from scaffold.stack import buildx
+from scaffold.stack.desired import Build
 from scaffold.stack.difference import mask_urls, masked
 from scaffold.stack.verdict import Cause, Verdict, first, headline
 
@@ -95,7 +93,9 @@ def build(
     """
     environment = {**options.environment, **os.environ}
     secret = _Secrets.of(build, environment)
-    command = [*plugins.command("buildx"), *arguments(image, build, options, secret.arguments)]
+    wanted = replace(build, no_cache=options.no_cache or build.no_cache, pull=options.pull or build.pull)
+    words = buildx.arguments(image, wanted, options.labels, secret.arguments)
+    command = [*plugins.command("buildx"), "build", "--progress=rawjson", *words]
     log = _Log(report, secret.hide)
     with tempfile.TemporaryFile() as inline:
         inline.write((build.inline or "").encode(errors="surrogateescape"))
@@ -123,49 +123,6 @@ def build(
     if code != 0:
         raise _failure(image, build, log, code)
     context.remember(build)
-
-
-def arguments(
-    image: str, build: Build, options: Options = Options(), hidden: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """Return the arguments after `docker buildx`, without the values of `hidden` build arguments."""
-    made = ["build", "--load", "--provenance=false", "--progress=rawjson", "--tag", image]
-    made += _each("--tag", build.tags)
-    if build.inline is not None:
-        made += ["--file", "-"]
-    elif context.is_local(build.context):
-        made += ["--file", context.dockerfile_path(build)]
-    elif build.dockerfile != "Dockerfile":
-        made += ["--file", build.dockerfile]
-    if build.target:
-        made += ["--target", build.target]
-    for name, value in build.args:
-        made += ["--build-arg", name if value is None or name in hidden else f"{name}={value}"]
-    made += _each("--secret", map(_secret, build.secrets))
-    labels = {**dict(build.labels), **dict(options.labels), names.CONTEXT: build.digest}
-    made += _each("--label", (f"{name}={value}" for name, value in labels.items()))
-    made += ["--platform", ",".join(build.platforms)] if build.platforms else []
-    made += ["--network", build.network] if build.network else []
-    made += _each("--add-host", (re.sub("[=:]", ":", host, count=1) for host in build.extra_hosts))
-    made += _each("--ssh", (item.removesuffix("=") for item in build.ssh))
-    made += _each("--cache-from", build.cache_from)
-    made += _each("--cache-to", build.cache_to)
-    made += _each("--build-context", (f"{name}={source}" for name, source in build.contexts))
-    made += ["--shm-size", str(build.shm_size)] if build.shm_size else []
-    made += ["--no-cache"] if options.no_cache or build.no_cache else []
-    made += ["--pull"] if options.pull or build.pull else []
-    return (*made, build.context)
-
-
-def _each(option: str, values: Iterable[str]) -> list[str]:
-    return [word for value in values for word in (option, value)]
-
-
-def _secret(secret: BuildSecret) -> str:
-    source = f"src={secret.file}" if secret.file else f"env={secret.environment}"
-    line = io.StringIO()
-    csv.writer(line).writerow([f"id={secret.id}", source])
-    return line.getvalue().strip()
 
 
 @dataclass(frozen=True)
@@ -421,7 +378,7 @@ def _without_step(image: str, build: Build, error: str, frame: tuple[str, ...]) 
 def _stages(build: Build) -> tuple[str, ...]:
     """Return the names of the Dockerfile's stages."""
     try:
-        text = build.inline or Path(context.dockerfile_path(build)).read_text(errors="replace")
+        text = build.inline or Path(buildx.dockerfile_path(build)).read_text(errors="replace")
     except OSError:
         return ()
     return tuple(re.findall(r"(?im)^FROM\s.*\sAS\s+(\S+)\s*$", text))

@@ -22,6 +22,7 @@ from typing import Any
 
 from scaffold.engine import dockerfile, ignore
 from scaffold.errors import ProjectError
+from scaffold.stack.buildx import dockerfile_path, is_local
 from scaffold.stack.desired import Build
 
 VERSION = 1
@@ -61,15 +62,6 @@ def bases(build: Build) -> tuple[str, ...]:
     if not is_local(build.context) and build.inline is None:
         return ()
     return _bases(build, _dockerfile(build, ""))
-
-
-def is_local(context: str) -> bool:
-    """Return whether a context is a folder here and not a URL; compose.yaml's are absolute by now."""
-    return context.startswith("/")
-
-
-def dockerfile_path(build: Build) -> str:
-    return os.path.join(build.context, build.dockerfile)  # noqa: PTH118 - a Path would lose `..` and `./`
 
 
 def ignore_file(build: Build) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 
 from scaffold.stack import names
 from scaffold.stack.desired import Service
@@ -14,6 +14,11 @@ _SECRET = re.compile(r"PASS(WORD|WD)?|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|(
 _MASK = "•••"
 SECRET_LENGTH = 6
 """Shorter ones are words, such as a user's name, and are looked for only under their variable."""
+
+_OPTION = re.compile(r"""(?<![\w.-])(?:--?([\w.-]+)(?:=|\s+)|([\w.-]+)=)(?=((?:"[^"]*"|'[^']*'|\S)+))""")
+"""A word of a command line that says what the next one is, or what follows its `=`."""
+_Span = tuple[int, int]
+"""Where a secret stands in a text, as slices count."""
 
 # Compose's word for each field of the create request.
 _CONFIG = {
@@ -71,6 +76,10 @@ def is_secret(name: str) -> bool:
     return _SECRET.search(name) is not None
 
 
+def _is_secret_option(name: str) -> bool:
+    return is_secret(re.sub("[-.]", "_", name))
+
+
 def masked(name: str, value: str) -> str:
     """Return a value as it may be shown: secrets hidden by their name, passwords hidden inside URLs."""
     if is_secret(name) and value:
@@ -79,21 +88,66 @@ def masked(name: str, value: str) -> str:
 
 
 def mask_urls(text: str) -> str:
-    """Return the text with the password of every URL in it hidden."""
-    return re.sub(r"(\w[\w+.-]*://[^\s:/@]*:)[^\s@]+(@)", rf"\1{_MASK}\2", text)
+    """Return the text with every password and token of the URLs in it hidden."""
+    return _hidden(text, _in_urls(text))
+
+
+def _hidden(text: str, spans: Iterable[_Span]) -> str:
+    """Return the text with a mask in the place of each span; some overlap."""
+    made, end = "", 0
+    for start, stop in sorted(spans):
+        if stop <= end:
+            continue
+        made += text[end:start] + _MASK if start >= end else ""
+        end = stop
+    return made + text[end:]
+
+
+def _in_urls(text: str) -> Iterator[_Span]:
+    """Yield where the secrets of URLs stand: passwords, tokens, and what a query says of them."""
+    if "://" not in text:
+        return
+    for word in re.finditer(r"\S+", text):
+        begins = [match.end() for match in re.finditer("://", word[0])]
+        for begin, following in pairwise((*begins, len(word[0]) + 3)):
+            offset, rest = word.start() + begin, word[0][begin : following - 3]
+            spans = (*_in_userinfo(word[0][:begin], rest), *_in_query(rest))
+            yield from ((offset + start, offset + stop) for start, stop in spans)
+
+
+def _in_userinfo(scheme: str, rest: str) -> Iterator[_Span]:
+    """Yield where the secret before the host stands; `rest` is what follows `://`."""
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    # A password that was not encoded may hold an `@`, or a slash: then the host is what follows the first.
+    end = authority.rfind("@") if "@" in authority else rest.find("@") if ":" in authority else -1
+    if end < 0 or rest.startswith("@sha256:", end):
+        return
+    user, _, password = rest[:end].partition(":")
+    # GitHub's word where a token stands in the place of the user.
+    if password and password != "x-oauth-basic":  # noqa: S105
+        yield len(user) + 1, end
+    elif user and scheme.lower().endswith(("http://", "https://")):
+        # Elsewhere it is a name, as in ssh://git@host.
+        yield 0, len(user)
+
+
+def _in_query(rest: str) -> Iterator[_Span]:
+    for match in re.finditer(r"[?&;#]([\w.-]+)=(?=([^\s&]+))", rest):
+        if is_secret(match[1]):
+            yield match.span(2)
 
 
 def secrets_of(service: Service) -> tuple[str, ...]:
-    """Return the values that must never be printed: by variable name, and the passwords of URLs."""
-    found = {value for key, value in service.environment if value and is_secret(key)}
-    for _, value in service.environment:
-        if "://" in value and "@" in value:
-            try:
-                password = urlsplit(value).password
-            except ValueError:
-                password = None
-            found |= {password} if password else set()
-    return tuple(sorted(found, key=len, reverse=True))
+    """Return the values that must never be printed: by variable name, and the secrets of URLs."""
+    return _secrets_among(service.environment)
+
+
+def _secrets_among(environment: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    found = set()
+    for name, value in environment:
+        found |= {value} if value and is_secret(name) else set()
+        found |= {value[start:stop] for start, stop in _in_urls(value)}
+    return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))
 
 
 def without_secrets(service: Service, lines: Iterable[str]) -> tuple[str, ...]:
@@ -113,17 +167,19 @@ def differences(service: Service, container: Container, image: Image | None) -> 
     config = _mapping(container.body.get("Config"))
     host = _mapping(container.body.get("HostConfig"))
     wanted_host = _mapping(wanted.get("HostConfig"))
+    carried = _secrets_among(_pairs(_texts(config.get("Env"))).items())
+    secrets = tuple(secret for secret in {*secrets_of(service), *carried} if len(secret) >= SECRET_LENGTH)
     lines = []
     if container.image != service.image:
         lines.append(f"image: {container.image} → {service.image}")
-    lines += _environment(wanted, config, image)
+    lines += _environment(wanted, config, image, secrets)
     lines += _ports(wanted_host, host)
-    lines += _labels(wanted, config, image)
+    lines += _labels(wanted, config, image, secrets)
     if "Healthcheck" in wanted and _health(wanted["Healthcheck"]) != _health(config.get("Healthcheck")):
         lines.append("healthcheck changed")
     for key, word in _CONFIG.items():
         if key in wanted and wanted[key] != config.get(key):
-            lines.append(f"{word}: {_shown(config.get(key))} → {_shown(wanted[key])}")
+            lines.append(_change(word, _shown(config.get(key), secrets), _shown(wanted[key], secrets)))
     for key, word in _HOST.items():
         now, then = wanted_host.get(key), host.get(key)
         if now == then or (not now and (not then or then == _ENGINE_DEFAULTS.get(key))):
@@ -134,7 +190,7 @@ def differences(service: Service, container: Container, image: Image | None) -> 
             and sorted(map(repr, now)) == sorted(map(repr, then))
         ):
             continue
-        lines.append(f"{word}: {_shown(then)} → {_shown(now)}")
+        lines.append(_change(word, _shown(then, secrets), _shown(now, secrets)))
     if _mapping(wanted_host.get("RestartPolicy")).get("Name", "no") != (
         _mapping(host.get("RestartPolicy")).get("Name") or "no"
     ):
@@ -143,8 +199,16 @@ def differences(service: Service, container: Container, image: Image | None) -> 
     return tuple(lines)
 
 
+def _change(what: str, old: str, new: str) -> str:
+    """Return one line; when only what is hidden has changed, it says no more than that."""
+    return f"{what}: {old} → {new}" if old != new else f"{what}: changed"
+
+
 def _environment(
-    wanted: Mapping[str, object], config: Mapping[str, object], image: Image | None
+    wanted: Mapping[str, object],
+    config: Mapping[str, object],
+    image: Image | None,
+    secrets: tuple[str, ...],
 ) -> list[str]:
     base = _pairs(image.environment if image else ())
     now = base | _pairs(_texts(wanted.get("Env")))
@@ -153,9 +217,7 @@ def _environment(
     for name in sorted(now.keys() | then.keys()):
         if now.get(name) == then.get(name):
             continue
-        old = masked(name, then[name]) if name in then else "(not set)"
-        new = masked(name, now[name]) if name in now else "(not set)"
-        lines.append(f"environment {name}: {old} → {new}" if old != new else f"environment {name}: changed")
+        lines.append(_change(f"environment {name}", *_named(name, then, now, secrets)))
     return lines
 
 
@@ -166,16 +228,32 @@ def _ports(wanted: Mapping[str, object], host: Mapping[str, object]) -> list[str
     return [f"ports: {', '.join(then) or 'none'} → {', '.join(now) or 'none'}"]
 
 
-def _labels(wanted: Mapping[str, object], config: Mapping[str, object], image: Image | None) -> list[str]:
+def _labels(
+    wanted: Mapping[str, object],
+    config: Mapping[str, object],
+    image: Image | None,
+    secrets: tuple[str, ...],
+) -> list[str]:
     ours = ("com.docker.compose.", names.DIGEST, names.PATH, names.CONTEXT)
     base = dict(image.labels) if image else {}
     now = base | {str(k): str(v) for k, v in _mapping(wanted.get("Labels")).items()}
     then = {str(k): str(v) for k, v in _mapping(config.get("Labels")).items()}
     return [
-        f"label {name}: {then.get(name, '(not set)')} → {now.get(name, '(not set)')}"
+        _change(f"label {name}", *_named(name, then, now, secrets))
         for name in sorted(now.keys() | then.keys())
         if not name.startswith(ours) and now.get(name) != then.get(name) and name not in base
     ]
+
+
+def _named(
+    name: str, then: Mapping[str, str], now: Mapping[str, str], secrets: tuple[str, ...]
+) -> tuple[str, str]:
+    """Return the old and the new value of a variable or label as they may be shown."""
+    old, new = (
+        _without(secrets, masked(name, values[name])) if name in values else "(not set)"
+        for values in (then, now)
+    )
+    return old, new
 
 
 def _health(value: object) -> dict[str, object]:
@@ -203,10 +281,29 @@ def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, secrets: tuple[str, ...]) -> str:
     if value in (None, "", [], {}):
         return "(not set)"
-    if isinstance(value, list):
-        value = " ".join(map(str, value))
-    text = mask_urls(str(value))
+    text = " ".join(_words(value)) if isinstance(value, list) else str(value)
+    text = _without(secrets, text)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _words(command: Iterable[object]) -> Iterator[str]:
+    """Yield the words of a command; one after an option for a secret is hidden whole, spaces and all."""
+    follows = False
+    for word in map(str, command):
+        yield _MASK if follows and word else word
+        follows = bool(re.fullmatch(r"--?[\w.-]+", word)) and _is_secret_option(word)
+
+
+def _without(secrets: tuple[str, ...], text: str) -> str:
+    """Return the text without known secrets, those of URLs and what options for secrets are given."""
+    known = [match.span() for secret in secrets for match in re.finditer(re.escape(secret), text)]
+    return _hidden(text, (*known, *_in_urls(text), *_in_options(text)))
+
+
+def _in_options(text: str) -> Iterator[_Span]:
+    for match in _OPTION.finditer(text):
+        if _is_secret_option(match[1] or match[2]):
+            yield match.span(3)

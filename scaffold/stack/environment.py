@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from scaffold.stack import names
 
 PROJECT_NAME = "COMPOSE_PROJECT_NAME"
+_QUOTED = re.compile(r"""'((?:\\'|[^'])*)'|"((?:\\.|[^"\\])*)["]""")
+_PLAIN = re.compile(r"[\w./:@%+,=-]*")
+"""What neither Compose nor a shell that reads .env takes for anything else."""
 _LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 
 
@@ -36,9 +39,12 @@ def fill(example: str, real_path: str, default_name: str, choices: Choices, kept
         if not match:
             lines.append(line)
             continue
-        name, value = match[1], match[2].strip()
+        name, text = match[1], match[2].strip()
         named = named or name == PROJECT_NAME
-        lines.append(f"{name}={_value(name, value, real_path, default_name, choices, kept)}")
+        value = _read(text)
+        filled = _value(name, value, real_path, default_name, choices, kept)
+        # What the example says stays as it says it, with its quotes and its comment.
+        lines.append(f"{name}={text if filled == value else _written(filled)}")
     if not named:
         lines.insert(0, f"{PROJECT_NAME}={_project(default_name, real_path, kept)}")
     return "\n".join(lines) + "\n"
@@ -68,16 +74,34 @@ def slug(name: str) -> str:
 
 
 def parse(text: str) -> dict[str, str]:
-    """Return the variables of a .env file, as far as scaffold reads them itself: plain or quoted values."""
-    found = {}
-    for line in text.splitlines():
-        match = _LINE.match(line.strip())
-        if match:
-            value = match[2].strip()
-            if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-                value = value[1:-1]
-            found[match[1]] = value
-    return found
+    """Return the variables of a .env file as Compose reads them, but `$` is not expanded in them."""
+    matches = (_LINE.match(line.strip()) for line in text.splitlines())
+    return {match[1]: _read(match[2].strip()) for match in matches if match}
+
+
+def _read(text: str) -> str:
+    """Return the value of what follows the `=`: a quoted one ends at its quote, another at ` #`."""
+    match = _QUOTED.match(text)
+    if match is None:
+        return text.partition(" #")[0].rstrip()
+    if match[1] is not None:
+        return match[1].replace("\\'", "'")
+    return re.sub(r'\\([nrt"$\\])', lambda found: _ESCAPES.get(found[1], found[1]), match[2])
+
+
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+def _written(value: str) -> str:
+    """Return the value as it stands in .env: in quotes where Compose, or a shell, would change it."""
+    if _PLAIN.fullmatch(value):
+        return value
+    if "'" not in value and not value.endswith("\\") and value.isprintable():
+        return f"'{value}'"
+    escaped = re.sub(r'([\\"$])', r"\\\1", value)
+    for letter, character in _ESCAPES.items():
+        escaped = escaped.replace(character, f"\\{letter}")
+    return f'"{escaped}"'
 
 
 def replaced(text: str, name: str, value: str) -> str:

@@ -1,7 +1,8 @@
 """The docker commands that a person would type for a plan, in order, each with one line of why. Pure.
 
 Passwords stay where they are: a word that holds one from .env is written with the variable's name. The
-environment of a container goes through that of the docker command, so that the process list does not show it.
+environment of a container, and a build argument that is a secret, go through the environment of the docker
+command, so that the process list does not show them.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scaffold.stack import names
+from scaffold.stack import buildx, names
 from scaffold.stack.desired import Build, Desired, Network, Service, Volume, container_request
-from scaffold.stack.difference import is_secret, mask_urls, secrets_of
+from scaffold.stack.difference import masked, secrets_of
 from scaffold.stack.plan import NOT_THERE, Plan
 from scaffold.stack.request import InlineFile
 from scaffold.stack.steps import (
@@ -131,6 +132,13 @@ class _Shell:
     def hides(self, text: str) -> bool:
         return any(secret in text for secret in self.hidden.values())
 
+    def assignment(self, name: str, secret: str) -> str:
+        """Return what gives a command a secret in its environment, without the secret itself."""
+        if self.hides(secret):
+            return f"{name}={self.quote(secret)}"
+        # It stands in compose.yaml itself, or comes from this shell.
+        return f'{name}="${{{name}:?its value is in compose.yaml}}"'
+
     def _with_variables(self, value: str) -> str:
         """Return the value in double quotes, each secret in it replaced by its variable."""
         pattern = "|".join(
@@ -147,11 +155,7 @@ class _Shell:
 
 def commands(plan: Plan, desired: Desired, variables: Mapping[str, str]) -> tuple[Command, ...]:
     """Return the shell lines for a plan; `variables` are those of .env."""
-    hidden = {
-        name: value
-        for name, value in variables.items()
-        if value and (is_secret(name) or mask_urls(value) != value)
-    }
+    hidden = {name: value for name, value in variables.items() if masked(name, value) != value}
     shell = _Shell(hidden)
     lines = [line for item in plan.steps for line in _lines(item.step, desired, shell)]
     if any("${" in line.text or "env=" in line.text for line in lines):
@@ -235,35 +239,16 @@ def _prove(step: Prove, shell: _Shell) -> Iterator[Command]:
 
 
 def _build(desired: Desired, service: Service, build: Build, shell: _Shell) -> str:
-    words = ["docker", "buildx", "build", "--load", "--provenance=false", "--tag", service.image]
-    path = build.dockerfile if build.dockerfile.startswith("/") else f"{build.context}/{build.dockerfile}"
-    words += ["--file", "-" if build.inline is not None else path]
-    words += ["--target", build.target] if build.target else []
-    for name, value in build.args:
-        words += ["--build-arg", name if value is None else f"{name}={value}"]
-    labels = dict(build.labels) | {
-        names.CONTEXT: build.digest,
-        names.PROJECT: desired.project,
-        names.SERVICE: service.name,
-        names.PATH: desired.path,
+    labels = ((names.PROJECT, desired.project), (names.SERVICE, service.name), (names.PATH, desired.path))
+    hidden = {
+        name: value
+        for name, value in build.args
+        if value is not None and (shell.hides(value) or masked(name, value) != value)
     }
-    words += _labels(labels)
-    for secret in build.secrets:
-        source = f"src={secret.file}" if secret.file else f"env={secret.environment}"
-        words += ["--secret", f"id={secret.id},{source}"]
-    for platform in build.platforms:
-        words += ["--platform", platform]
-    for tag in build.tags:
-        words += ["--tag", tag]
-    for name, value in build.contexts:
-        words += ["--build-context", f"{name}={value}"]
-    for host in build.extra_hosts:
-        words += ["--add-host", host]
-    words += ["--network", build.network] if build.network else []
-    words += ["--no-cache"] if build.no_cache else []
-    words += ["--pull"] if build.pull else []
+    words = buildx.arguments(service.image, build, labels, hidden)
+    prefix = [shell.assignment(name, value) for name, value in hidden.items()]
     given = f"printf %s {shell.quote(build.inline)} | " if build.inline is not None else ""
-    return given + shell.join(*words, build.context)
+    return given + " ".join((*prefix, shell.join("docker", "buildx", "build", *words)))
 
 
 def _network(network: Network, desired: Desired, shell: _Shell) -> str:
@@ -315,15 +300,11 @@ def _create(desired: Desired, step: CreateContainer, shell: _Shell) -> str:
     own = secrets_of(service)
     for entry in _texts(request.get("Env")):
         variable, equals, value = entry.partition("=")
-        if equals and shell.hides(value):
-            prefix.append(f"{variable}={shell.quote(value)}")
-        elif equals and any(secret in value for secret in own):
-            # It stands in compose.yaml itself, or comes from this shell.
-            prefix.append(f'{variable}="${{{variable}:?its value is in compose.yaml}}"')
+        if equals and (shell.hides(value) or any(secret in value for secret in own)):
+            prefix.append(shell.assignment(variable, value))
+            words += ["--env", variable]
         else:
             words += ["--env", entry]
-            continue
-        words += ["--env", variable]
     words += _host_flags(request, host)
     words += _health(_mapping(request.get("Healthcheck")))
     labels = {str(key): str(value) for key, value in _mapping(request.get("Labels")).items()}

@@ -457,8 +457,8 @@ def _wrong_url(service: Service) -> Verdict | None:
         example = example or next(
             (text for like, text in _EXAMPLES if re.search(like, name)), "https://host/"
         )
-        # Without a scheme it is no URL, and its password is still one.
-        hidden = re.sub(r":[^:@/\s]+@", ":•••@", masked(name, value))
+        # Without a scheme it is no URL, and its password is still one, up to the last @ whatever is in it.
+        hidden = re.sub(r"(?s):(?!//)(?:(?!://).)+@", ":•••@", masked(name, value))
         shown = f"`{hidden}`" if value else "empty"
         return Verdict(f"{name} is no URL, it is {shown}", f"Write it as `{example}`.")
     return None

@@ -1,0 +1,68 @@
+"""Decide the arguments of `docker buildx build`: those that run are those that are printed. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Collection, Iterable
+
+from scaffold.stack import names
+from scaffold.stack.desired import Build, BuildSecret
+
+
+def arguments(
+    image: str, build: Build, labels: Iterable[tuple[str, str]] = (), hidden: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return the words after `docker buildx build`, without the values of `hidden` build arguments.
+
+    `labels` are for the image, beside its own. An inline Dockerfile is read from stdin.
+    """
+    made = ["--load", "--provenance=false", "--tag", image]
+    made += _each("--tag", build.tags)
+    if build.inline is not None:
+        made += ["--file", "-"]
+    elif is_local(build.context):
+        made += ["--file", dockerfile_path(build)]
+    elif build.dockerfile != "Dockerfile":
+        made += ["--file", build.dockerfile]
+    if build.target:
+        made += ["--target", build.target]
+    for name, value in build.args:
+        made += ["--build-arg", name if value is None or name in hidden else f"{name}={value}"]
+    made += _each("--secret", map(_secret, build.secrets))
+    every = {**dict(build.labels), **dict(labels), names.CONTEXT: build.digest}
+    made += _each("--label", (f"{name}={value}" for name, value in every.items()))
+    made += ["--platform", ",".join(build.platforms)] if build.platforms else []
+    made += ["--network", build.network] if build.network else []
+    made += _each("--add-host", (re.sub("[=:]", ":", host, count=1) for host in build.extra_hosts))
+    made += _each("--ssh", (item.removesuffix("=") for item in build.ssh))
+    made += _each("--cache-from", build.cache_from)
+    made += _each("--cache-to", build.cache_to)
+    made += _each("--build-context", (f"{name}={source}" for name, source in build.contexts))
+    made += ["--shm-size", str(build.shm_size)] if build.shm_size else []
+    made += ["--no-cache"] if build.no_cache else []
+    made += ["--pull"] if build.pull else []
+    return (*made, build.context)
+
+
+def is_local(context: str) -> bool:
+    """Return whether a context is a folder here and not a URL; compose.yaml's are absolute by now."""
+    return context.startswith("/")
+
+
+def dockerfile_path(build: Build) -> str:
+    """Return where the Dockerfile of a local context is."""
+    return os.path.join(build.context, build.dockerfile)  # noqa: PTH118 - a Path would lose `..` and `./`
+
+
+def _each(option: str, values: Iterable[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
+
+
+def _secret(secret: BuildSecret) -> str:
+    source = f"src={secret.file}" if secret.file else f"env={secret.environment}"
+    line = io.StringIO()
+    csv.writer(line).writerow([f"id={secret.id}", source])
+    return line.getvalue().strip()
