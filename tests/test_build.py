@@ -205,7 +205,7 @@ def test_steps_are_reported_with_output_and_cache(tmp_path: Path, image: str) ->
     again = make(image, build)
     assert step in [event.id for event in again if isinstance(event, images.StepStarted)]
     assert output(again) == []
-    assert output(make(image, build, images.Options(no_cache=True))) == output(first)
+    assert output(make(image, replace(build, no_cache=True))) == output(first)
 
 
 @pytest.mark.engine

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,6 @@ BuildEvent = StepStarted | StepOutput | BuildWarning
 class Options:
     """What a person or the caller adds to a build."""
 
-    no_cache: bool = False
-    pull: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     """For the image, beside its own: com.docker.compose.project and .service, as Compose puts them."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -88,13 +86,12 @@ def build(
 ) -> None:
     """Build the image, load it into the engine and remember what it was made from.
 
-    `build` has been through `context.read`. `process_hook` gets the process, for terminating it from
+    `build` has been through `context.read_all`. `process_hook` gets the process, for terminating it from
     another thread. Raises BuildFailed with the step that failed and the last lines of its output.
     """
     environment = {**options.environment, **os.environ}
     secret = _Secrets.of(build, environment)
-    wanted = replace(build, no_cache=options.no_cache or build.no_cache, pull=options.pull or build.pull)
-    words = buildx.arguments(image, wanted, options.labels, secret.arguments)
+    words = buildx.arguments(image, build, options.labels, secret.arguments)
     command = [*plugins.command("buildx"), "build", "--progress=rawjson", *words]
     log = _Log(report, secret.hide)
     with tempfile.TemporaryFile() as inline:

@@ -102,16 +102,3 @@ def _written(value: str) -> str:
     for letter, character in _ESCAPES.items():
         escaped = escaped.replace(character, f"\\{letter}")
     return f'"{escaped}"'
-
-
-def replaced(text: str, name: str, value: str) -> str:
-    """Return the text of a .env file with one variable set, in its place or at the end."""
-    lines = text.splitlines()
-    for index, line in enumerate(lines):
-        match = _LINE.match(line)
-        if match and match[1] == name:
-            lines[index] = f"{name}={value}"
-            break
-    else:
-        lines.append(f"{name}={value}")
-    return "\n".join(lines) + "\n"
