@@ -244,6 +244,17 @@ def test_what_is_declared_external_is_never_removed() -> None:
     assert "network" not in text
 
 
+def test_password_of_one_service_is_hidden_in_another() -> None:
+    def project(password: str) -> Desired:
+        url = f"postgresql://app:{password}@db/app"
+        app = {**APP, "environment": {"DATABASE_URL": url}, "command": ["serve", password]}
+        return read(app=app, db={**DB, "environment": {"POSTGRES_PASSWORD": password}})
+
+    text = str(plan(project("a new pass phrase"), running(project("an old pass phrase"))))
+    assert "environment DATABASE_URL" in text
+    assert "phrase" not in text
+
+
 def test_secret_values_are_masked() -> None:
     wanted = read(db={**DB, "environment": {"POSTGRES_PASSWORD": "other"}})
     text = str(plan(wanted, running(read())))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from scaffold.stack import names
@@ -161,14 +161,24 @@ def without_secrets(service: Service, lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(hidden)
 
 
-def differences(service: Service, container: Container, image: Image | None) -> tuple[str, ...]:
-    """Return lines such as `environment LOG_LEVEL: info → debug`, in a stable order."""
+def known_secrets(services: Iterable[Service], containers: Iterable[Container]) -> frozenset[str]:
+    """Return what no plan may show: the password of one service stands in the URL or command of another."""
+    found = {secret for service in services for secret in secrets_of(service)}
+    for container in containers:
+        config = _mapping(container.body.get("Config"))
+        found |= set(_secrets_among(_pairs(_texts(config.get("Env"))).items()))
+    return frozenset(secret for secret in found if len(secret) >= SECRET_LENGTH)
+
+
+def differences(
+    service: Service, container: Container, image: Image | None, secrets: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return lines such as `environment LOG_LEVEL: info → debug`, in a stable order, secrets hidden."""
     wanted = service.body
     config = _mapping(container.body.get("Config"))
     host = _mapping(container.body.get("HostConfig"))
     wanted_host = _mapping(wanted.get("HostConfig"))
-    carried = _secrets_among(_pairs(_texts(config.get("Env"))).items())
-    secrets = tuple(secret for secret in {*secrets_of(service), *carried} if len(secret) >= SECRET_LENGTH)
+    secrets = tuple({*secrets, *known_secrets([service], [container])})
     lines = []
     if container.image != service.image:
         lines.append(f"image: {container.image} → {service.image}")
