@@ -128,7 +128,7 @@ def test_commands_hold_variables_instead_of_secrets() -> None:
     assert "l1teral" not in text
     assert 'POSTGRES_PASSWORD="${DB_PASSWORD}"' in text
     assert 'URL="postgres://app:${DB_PASSWORD}@db/app"' in text
-    assert 'LITERAL_SECRET="${LITERAL_SECRET:?its value is in compose.yaml}"' in text
+    assert 'LITERAL_SECRET="${LITERAL_SECRET:?its value is in compose.yaml or its env_file}"' in text
     assert r'"app.key=${DB_PASSWORD} \$HOME"' in text
     assert "'pg_isready -U '\"'\"'my app'\"'\"''" in text
 
@@ -208,8 +208,9 @@ def test_printed_build_holds_no_secret_argument() -> None:
     for secret in ("s3cretvalue", "ghp_tok", "p4ss"):
         assert secret not in text
     assert text.startswith(
-        'HOST="app:${DB_PASSWORD}@db" INDEX="${INDEX:?its value is in compose.yaml}" '
-        'NPM_TOKEN="${NPM_TOKEN:?its value is in compose.yaml}" PASSWORD="${DB_PASSWORD}" docker buildx build'
+        'HOST="app:${DB_PASSWORD}@db" INDEX="${INDEX:?its value is in compose.yaml or its env_file}" '
+        'NPM_TOKEN="${NPM_TOKEN:?its value is in compose.yaml or its env_file}" '
+        'PASSWORD="${DB_PASSWORD}" docker buildx build'
     )
     words = shlex.split(text)
     given = [value for option, value in pairwise(words) if option == "--build-arg"]

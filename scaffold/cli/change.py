@@ -308,6 +308,7 @@ def _show(situation: Situation, session: Session, *, commands: bool, as_json: bo
     lines = explain.commands(situation.plan, situation.desired, session.variables)
     if lines and not session.checkout.env_file.exists():
         lines = (explain.Command("names, ports and passwords of this checkout, once", "scaffold env"), *lines)
+        console.note("Without .env this is a sketch. After `scaffold env`, ask again for the exact commands.")
     explained(lines, session.desired.project, as_json=as_json)
 
 

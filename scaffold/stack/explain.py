@@ -137,7 +137,7 @@ class _Shell:
         if self.hides(secret):
             return f"{name}={self.quote(secret)}"
         # It stands in compose.yaml itself, or comes from this shell.
-        return f'{name}="${{{name}:?its value is in compose.yaml}}"'
+        return f'{name}="${{{name}:?its value is in compose.yaml or its env_file}}"'
 
     def _with_variables(self, value: str) -> str:
         """Return the value in double quotes, each secret in it replaced by its variable."""
