@@ -2,7 +2,10 @@
 
 import inspect
 import re
+import subprocess
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +45,14 @@ def test_what_acts_on_the_engine_explains_itself(command: str) -> None:
 
 def test_documented_commands_are_the_real_ones(helps: dict[str, str]) -> None:
     assert PAGE.read_text() == page(helps), "run `python -m tests.command_pages`"
+
+
+def test_no_command_is_wrong_usage_and_shows_the_help_as_it_is() -> None:
+    scaffold = Path(sys.executable).with_name("scaffold")
+    done = subprocess.run((scaffold,), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    usage, *rest = done.stderr.splitlines()
+    assert usage == "Usage: scaffold [OPTIONS] COMMAND [ARGS]..."
+    assert "  new       Create a project from a template." in rest
+    assert "error" not in done.stderr

@@ -79,7 +79,7 @@ app = typer.Typer(
     name="scaffold",
     cls=Commands,
     epilog="First steps: scaffold new myapp, cd myapp, scaffold run.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings=_CONTEXT,
@@ -94,11 +94,16 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Start a backend right, and run it with its database, proven healthy."""
+    # Not `no_args_is_help`, which raises the help as the text of an error.
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def run(arguments: list[str]) -> int:
