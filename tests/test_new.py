@@ -161,7 +161,9 @@ def test_template_can_be_a_folder(tmp_path: Path) -> None:
     assert asked.returncode == 2
     assert "No answer for colour, which has no default." in asked.stderr
     assert "-d colour=VALUE" in asked.stderr
-    assert new("myapp", "--template", str(tiny), "-d", "colour=red").returncode == 0
+    done = new("myapp", "--template", str(tiny), "-d", "colour=red")
+    assert done.returncode == 0
+    assert done.stdout.endswith("Next:\n  cd myapp\n"), "there is no compose.yaml to run"
     assert Path("myapp/paint").read_text() == "red\n"
 
 

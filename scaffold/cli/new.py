@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaffold import console, prompts
+from scaffold.checkout import COMPOSE_FILES
 from scaffold.errors import UsageError
 
 if TYPE_CHECKING:
-    from scaffold.generate.destination import Destination
     from scaffold.generate.project import Project
     from scaffold.generate.sources import Template
 
@@ -120,7 +120,7 @@ def _document(made: Project) -> Mapping[str, object]:
         "files": list(made.rendered.files),
         "written": made.written,
         "git": {"state": made.repository.state, "note": made.repository.note},
-        "next": list(_next(made.destination)),
+        "next": list(_next(made)),
     }
 
 
@@ -135,8 +135,10 @@ def _summary(made: Project) -> str:
     lines[0] += ", first commit made." if made.repository.state == "committed" else "."
     if made.repository.note:
         lines.append(f"Note: {made.repository.note}")
-    return "\n".join((*lines, "", "Next:", *(f"  {command}" for command in _next(made.destination))))
+    return "\n".join((*lines, "", "Next:", *(f"  {command}" for command in _next(made))))
 
 
-def _next(place: Destination) -> tuple[str, ...]:
-    return (f"cd {shlex.quote(place.given)}", "scaffold run")
+def _next(made: Project) -> tuple[str, ...]:
+    enter = f"cd {shlex.quote(made.destination.given)}"
+    # A template need not describe containers.
+    return (enter, "scaffold run") if set(COMPOSE_FILES) & set(made.rendered.files) else (enter,)
