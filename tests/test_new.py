@@ -212,6 +212,28 @@ def test_bad_input_is_one_clear_error_and_writes_nothing(
     assert sorted(str(path) for path in workplace.rglob("*")) == before
 
 
+def test_what_is_wrong_with_a_file_or_template_comes_with_the_way_on(tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks/copier.yml").write_text("_tasks: [touch x]\n")
+    Path("broken.yaml").write_text("a: [")
+    ways = {
+        ("myapp", "--answers", "none.yaml"): "`scaffold new --help` lists the questions",
+        ("myapp", "--answers", "broken.yaml"): "Write one answer a line",
+        ("myapp", "--answers", "."): "Give a YAML file",
+        ("broken.yaml/myapp",): "Choose a place inside a folder",
+        ("myapp", "--template", str(tmp_path / "tasks")): "`copier copy --trust",
+    }
+    for arguments, way in ways.items():
+        assert way in " ".join(new(*arguments).stderr.split()).partition("→")[2]
+
+
+def test_broken_answers_file_is_named_and_nothing_internal() -> None:
+    Path("broken.yaml").write_text("a: [")
+    said = " ".join(new("myapp", "--answers", "broken.yaml").stderr.split())
+    assert 'in "broken.yaml", line ' in said
+    assert "byte string" not in said
+
+
 def test_help_names_every_question_of_the_bundled_template() -> None:
     done = new("--help")
     named = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("    ") and line.split()}

@@ -60,9 +60,15 @@ def _check_parent(given: str, path: Path) -> None:
     while not _exists(parent):
         parent = parent.parent
     if not parent.is_dir():
-        raise UsageError(f'"{given}" cannot be created: {parent} is a file.')
+        raise UsageError(
+            f'"{given}" cannot be created: {parent} is a file.',
+            "Choose a place inside a folder, or move the file away.",
+        )
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise UsageError(f'"{given}" cannot be created: no permission to write in {parent}.')
+        raise UsageError(
+            f'"{given}" cannot be created: no permission to write in {parent}.',
+            "Choose a place inside a folder of your own.",
+        )
 
 
 def _exists(path: Path) -> bool:

@@ -20,6 +20,7 @@ from scaffold.generate.sources import Template
 _TYPES = frozenset({"bool", "float", "int", "json", "str", "yaml", "path"})
 _YES = frozenset({"y", "yes", "t", "true", "on", "1"})
 _NO = frozenset({"n", "no", "f", "false", "off", "0"})
+_ONE_A_LINE = "Write one answer a line, such as `language: node`."
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 
 
@@ -140,20 +141,24 @@ def from_options(pairs: Iterable[str]) -> tuple[Given, ...]:
 def from_file(path: Path) -> tuple[Given, ...]:
     """Answers from a YAML mapping. Keys such as `_commit`, copier's own notes, are passed over."""
     try:
-        content = yaml.load(path.read_bytes(), _LOADER)  # noqa: S506 (a SafeLoader)
+        with path.open("rb") as stream:  # the parser's messages name the stream that it reads
+            content = yaml.load(stream, _LOADER)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError as error:
-        raise UsageError(f"The answers file {path} does not exist.") from error
+        raise UsageError(
+            f"The answers file {path} does not exist.",
+            "Check its path, or answer with -d: `scaffold new --help` lists the questions.",
+        ) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"The answers file {path} cannot be read: {reason}.") from error
+        raise UsageError(
+            f"The answers file {path} cannot be read: {reason}.", "Give a YAML file that you may read."
+        ) from error
     except yaml.YAMLError as error:
-        raise UsageError(f"The answers file {path} is not YAML: {one_line(error)}") from error
+        raise UsageError(f"The answers file {path} is not YAML: {one_line(error)}", _ONE_A_LINE) from error
     if content is None:
         return ()
     if not isinstance(content, dict):
-        raise UsageError(
-            f"The answers file {path} is not a mapping.", "Write one answer a line, such as `language: node`."
-        )
+        raise UsageError(f"The answers file {path} is not a mapping.", _ONE_A_LINE)
     return tuple(
         Given(str(key), value, path.name) for key, value in content.items() if not str(key).startswith("_")
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import shlex
 import traceback
 import unicodedata
 import warnings
@@ -135,7 +136,9 @@ def _copier_errors(template: Template, folder: Path, given: Mapping[str, object]
     except errors.UnsafeTemplateError as error:
         raise ScaffoldError(
             f'Template "{template.name}" wants to run programs of its own'
-            " (tasks, migrations or Jinja extensions), which scaffold does not allow."
+            " (tasks, migrations or Jinja extensions), which scaffold does not allow.",
+            "Take _tasks, _migrations and _jinja_extensions out of its copier.yml, or, if you trust it:"
+            f" `copier copy --trust {shlex.quote(str(template.path))} DEST`.",
         ) from error
     except ProcessExecutionError as error:
         raise ScaffoldError(f'git failed for template "{template.name}": {_reason(error)}') from error
