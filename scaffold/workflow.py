@@ -166,7 +166,8 @@ def whats_there(session: Session) -> tuple[str, str]:
     for container in reader.containers(session.engine, session.desired.project):
         states.setdefault(container.state, []).append(container.service)
     shown = "; ".join(f"{state}: {', '.join(sorted(services))}" for state, services in sorted(states.items()))
-    return f"Interrupted. Now there: {shown or 'no container'}.", "`scaffold run` goes on from here."
+    said = f"Interrupted. Now there: {shown or 'no container'}."
+    return said, "Repeat the command: it goes on from here."
 
 
 def _builds(session: Session) -> Mapping[str, wish.Build]:

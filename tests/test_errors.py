@@ -453,7 +453,7 @@ def test_ctrl_c_while_waiting_says_what_is_there_and_the_next_run_completes(
     interrupt(process)
     done = project.end(process, code=130)
     assert "Interrupted. Now there: running: app." in done.err
-    assert "`scaffold run` goes on from here" in done.err
+    assert "Repeat the command: it goes on from here." in done.err
     assert "error:" not in done.err
 
     before = engine.api.inspect_container(project.container("app"))["Id"]

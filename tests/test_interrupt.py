@@ -96,7 +96,7 @@ def interrupted(project: Project, process: subprocess.Popen[str]) -> Done:
     done = project.end(process, code=130)
     assert time.monotonic() - told < SOON
     assert "Now there: " in done.err, done
-    assert "`scaffold run` goes on from here." in done.err, done
+    assert "Repeat the command: it goes on from here." in done.err, done
     return done
 
 
