@@ -115,8 +115,8 @@ class Mending:
                 raise ScaffoldError(
                     f"services.{service.name}: volume {volume} holds a database of PostgreSQL {version} in "
                     f"{place}, and {service.image} would begin an empty one in {directory}.",
-                    f"Put the image of PostgreSQL {version} back: the volume is as it was. To go to another "
-                    "version, dump the data with the old one first.",
+                    f"Put `image: {_untagged(service.image)}:{version}` back: the volume is as it was. To go "
+                    "to another version, dump the data with the old one first.",
                 )
 
     def _place(self, document: Mapping[str, Any]) -> _Place | None:
@@ -210,6 +210,11 @@ def unlocked(
                 raise NotReady(f"{service.name} did not come up on its volume without a login.")
             time.sleep(POLL)
         yield name
+
+
+def _untagged(image: str) -> str:
+    """Return an image's name without tag and digest; the colon of a registry's port stays."""
+    return re.sub(r"(:[^:/]+)?(@.*)?$", "", image)
 
 
 def _variable(document: Mapping[str, Any], name: str) -> str:

@@ -173,7 +173,8 @@ class Project:
 
 def surroundings(*more: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment without what would reach into a project, and with `more`."""
-    found = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
+    # A copy first: pytest changes its own variables while other threads read them.
+    found = {name: os.environ.get(name, "") for name in tuple(os.environ) if not _FOREIGN.match(name)}
     for extra in more:
         found |= extra
     return found

@@ -243,7 +243,7 @@ def test_image_that_would_hide_the_rows_is_refused(shop: Project) -> None:
         done = shop.scaffold(command, code=0 if command == "down" else 1)
         if command == "run":
             assert f"volume {shop.name}_db-data holds a database of PostgreSQL 18" in done.err
-            assert "Put the image of PostgreSQL 18 back" in done.err
+            assert "Put `image: postgres:18` back" in done.err
     compose.write_text(text)
     shop.scaffold("run")
     assert sql(shop, "select n from kept") == "7"
