@@ -188,8 +188,8 @@ def project(folder: Path) -> Iterator[tuple[Scaffold, Compose, Floor]]:
 
 
 def _move_ports(example: Path) -> None:
-    """Ask for ports far from those of projects that come and go on the same engine meanwhile."""
-    begin = secrets.randbelow(20_000) + 20_000
+    """Ask for ports far from other projects', below those that the system gives to clients."""
+    begin = secrets.randbelow(12_000) + 20_000
     ports = {"APP_PORT": begin, "DB_PORT": begin + 10}
     lines = (line.partition("=") for line in example.read_text().splitlines())
     example.write_text("".join(f"{name}{sign}{ports.get(name, value)}\n" for name, sign, value in lines))
