@@ -35,7 +35,8 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   mkdir -p "$PGDATA"
   initdb -U "$user" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") --auth-local=trust --auth-host=trust -D "$PGDATA"
   printf '\nhost all all all %s\n' "${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}" >>"$PGDATA/pg_hba.conf"
-  pg_ctl -D "$PGDATA" -o "-c listen_addresses='' -c unix_socket_directories=/var/run/postgresql" -w start
+  # The last two as the official image has them: they are what tells this server from the real one.
+  pg_ctl -D "$PGDATA" -o "-c unix_socket_directories=/var/run/postgresql -c listen_addresses='' -p ${PGPORT:-5432}" -w start
   [ "$db" = postgres ] || createdb -h /var/run/postgresql -U "$user" --maintenance-db=postgres "$db"
   for f in /docker-entrypoint-initdb.d/*; do
     case $f in
