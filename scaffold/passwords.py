@@ -6,8 +6,8 @@ from scaffold import mend
 from scaffold.data import database as databases
 from scaffold.data.database import Command, Database
 from scaffold.engine import inside
+from scaffold.engine.apply import stop
 from scaffold.engine.client import engine_errors
-from scaffold.engine.wire import TIMEOUT
 from scaffold.errors import ScaffoldError
 from scaffold.reach import entered
 from scaffold.session import Session
@@ -31,8 +31,7 @@ def put(session: Session, database: Database) -> None:
     for step in planning.stop(session.desired, observed, [service.name]).changes:
         if isinstance(step, StopContainer):
             with engine_errors(f"stop {step.name}"):
-                patience = step.timeout + TIMEOUT
-                session.engine.post(f"/containers/{step.name}/stop", timeout=patience, t=step.timeout)
+                stop(step.name, step.timeout, session.engine)
     with mend.unlocked(session.engine, session.desired, service, change, binds) as name:
         inside.feed(name, change.script.argv, change.script.stdin)
 

@@ -135,11 +135,11 @@ def summary(before: Situation, after: Situation, seconds: float) -> status.Summa
     )
 
 
-def destruction(session: Session) -> Plan:
+def destruction(session: Session, observed: Observed) -> Plan:
     """Return the steps that remove everything of the project, its volumes and built images included."""
     from scaffold.engine import images
 
-    desired, observed = session.desired, observe(session)
+    desired = session.desired
     own = [volume.name for volume in observed.volumes if volume.project == desired.project]
     built = {service.image for service in desired.services if service.build} & observed.images.keys()
     # Those of services that are switched off, and those that newer builds have left without a name.

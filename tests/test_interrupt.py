@@ -213,15 +213,21 @@ def test_command_inside_is_not_waited_for_by_anybody_once_scaffold_is_killed(
     assert time.monotonic() - killed < 2
 
 
+def slow_build(folder: Path) -> tuple[Project, subprocess.Popen[str]]:
+    """Return a project, and a run of it whose build has begun and would take for ever."""
+    slow = f"FROM debian:trixie-slim\nRUN echo {folder.name} && sleep 300\n"
+    project = handwritten(folder, BUILDING, files={"Dockerfile": slow})
+    project.scaffold("env")
+    process = project.start("run")
+    until(lambda: bool(builds(project)), "buildx works")
+    return project, process
+
+
 @pytest.mark.parametrize("delay", [0, 0.02, 0.04, 0.08])
 def test_build_is_given_up_before_its_first_step(
     engine: docker.DockerClient, project_name: str, tmp_path: Path, delay: float
 ) -> None:
-    slow = f"FROM debian:trixie-slim\nRUN echo {project_name} && sleep 300\n"
-    project = handwritten(tmp_path / project_name, BUILDING, files={"Dockerfile": slow})
-    project.scaffold("env")
-    process = project.start("run")
-    until(lambda: bool(builds(project)), "buildx works")
+    project, process = slow_build(tmp_path / project_name)
     time.sleep(delay)  # buildx has other words at each of its own first moments
     interrupt(process)
     interrupted(project, process)
@@ -232,11 +238,7 @@ def test_build_is_given_up_before_its_first_step(
 def test_build_is_given_up(
     engine: docker.DockerClient, project_name: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    slow = f"FROM debian:trixie-slim\nRUN echo {project_name} && sleep 300\n"
-    project = handwritten(tmp_path / project_name, BUILDING, files={"Dockerfile": slow})
-    project.scaffold("env")
-    process = project.start("run")
-    until(lambda: bool(builds(project)), "buildx works")
+    project, process = slow_build(tmp_path / project_name)
     time.sleep(1)
     os.kill(process.pid, number)
     done = interrupted(project, process)
@@ -251,11 +253,7 @@ def test_build_is_given_up(
 def test_build_ends_with_a_killed_scaffold(
     engine: docker.DockerClient, project_name: str, tmp_path: Path
 ) -> None:
-    slow = f"FROM debian:trixie-slim\nRUN echo {project_name} && sleep 300\n"
-    project = handwritten(tmp_path / project_name, BUILDING, files={"Dockerfile": slow})
-    project.scaffold("env")
-    process = project.start("run")
-    until(lambda: bool(builds(project)), "buildx works")
+    project, process = slow_build(tmp_path / project_name)
     process.kill()
     process.communicate()
     until(lambda: not builds(project), "buildx has ended", patience=SOON)

@@ -255,14 +255,15 @@ def destroy(
         from scaffold import workflow
         from scaffold.stack import plan as planning
 
-        steps = workflow.destruction(session)
+        observed = workflow.observe(session)
+        steps = workflow.destruction(session, observed)
         if explain:
             _commands(session, steps, as_json=as_json)
             return
         if steps.changes:
             _consent(session.desired.project, steps, yes_delete_data)
-        left = _nameless(planning.nameless(workflow.observe(session)))
         tear_down(session, steps, cancellation, quiet=quiet)
+    left = _nameless(planning.nameless(observed))
     said = f"Removed.{left}" if left else "Nothing of it is left on the engine."
     _ended(session, steps, said, as_json=as_json, quiet=quiet)
 

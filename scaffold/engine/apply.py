@@ -185,7 +185,7 @@ def _do(step: Step, index: int, work: Work) -> str:
             case UnpauseContainer(name=name):
                 engine.post(f"/containers/{name}/unpause")
             case StopContainer(name=name, timeout=timeout):
-                _stop(name, timeout, engine)
+                stop(name, timeout, engine)
             case RemoveContainer(name=name):
                 # Anonymous volumes stay: whether they hold somebody's data cannot be known.
                 _gone(lambda: engine.delete(f"/containers/{name}"))
@@ -202,7 +202,7 @@ def _gone(remove: Callable[[], object]) -> None:
             raise
 
 
-def _stop(name: str, timeout: int, engine: Engine) -> None:
+def stop(name: str, timeout: int, engine: Engine) -> None:
     """Stop within the service's own grace period; the HTTP call may take as long as that."""
     _gone(lambda: engine.post(f"/containers/{name}/stop", timeout=timeout + TIMEOUT, t=timeout))
 
