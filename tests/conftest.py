@@ -162,11 +162,12 @@ def shared_name(engine: docker.DockerClient) -> Iterator[str]:
 def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep locks, reserved ports and caches of the person who runs the tests out of them.
 
-    Workers share theirs: two first starts at once must not choose the same port.
+    Workers share theirs: two first starts at once must not choose the same port. Several runs on one engine
+    do so with SCAFFOLD_TEST_STATE, a folder.
     """
     base = tmp_path_factory.getbasetemp()
     folder = base.parent if WORKER else base
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        patch.setenv("XDG_STATE_HOME", os.environ.get("SCAFFOLD_TEST_STATE") or str(folder / "state"))
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         yield
