@@ -14,7 +14,7 @@ from typing import Any
 
 from scaffold.data import database as databases
 from scaffold.data import unfinished
-from scaffold.data.database import Database, OneOff
+from scaffold.data.model import Database, OneOff
 from scaffold.engine import inside, oneoff
 from scaffold.engine.client import Engine
 from scaffold.engine.wire import TIMEOUT
@@ -70,7 +70,7 @@ class Mending:
         Before the server starts, since that removes the evidence. A container that ended well was finished.
         """
         database = databases.database_of(service)
-        if database is None or database.kind != "postgres":
+        if database is None or database.kind.name != "postgres":
             return ""
         document = self.engine.get(f"/containers/{container}/json")
         state = document["State"]["Status"]
@@ -169,7 +169,12 @@ class Mending:
         The server is stopped meanwhile. Whatever else the volume holds, it is only looked at.
         """
         database = databases.database_of(service)
-        if database is None or database.kind != "mongo" or database.user is None or database.password is None:
+        if (
+            database is None
+            or database.kind.name != "mongo"
+            or database.user is None
+            or database.password is None
+        ):
             return ""
         change = databases.set_password(database)
         assert isinstance(change, OneOff)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scaffold import mend
 from scaffold.data import database as databases
-from scaffold.data.database import Command, Database
+from scaffold.data.model import Command, Database
 from scaffold.engine import inside
 from scaffold.engine.apply import stop
 from scaffold.engine.client import engine_errors

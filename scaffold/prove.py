@@ -104,9 +104,9 @@ class Waiting:
             if address:
                 version = databases.wait_until_ready(database, *address, deadline, watched.ended)
                 return (
-                    f"login as {database.user} to {database.kind} {version}"
+                    f"login as {database.user} to {database.kind.name} {version}"
                     if database.user
-                    else f"{database.kind} {version}"
+                    else f"{database.kind.name} {version}"
                 )
         first = service.ports[0] if service.ports else None
         port = now.reachable(f"{first.target}/{first.protocol}") if first else None

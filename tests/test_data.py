@@ -11,12 +11,14 @@ from contextlib import contextmanager
 import pytest
 
 from scaffold.data import database as databases
-from scaffold.data.database import Database, NotYet, OneOff
+from scaffold.data.model import Database, NotYet, OneOff
+from scaffold.data.mongo import Mongo
+from scaffold.data.postgres import Postgres
 from scaffold.errors import NotReady, ProjectError
 from scaffold.stack.desired import Service
 
-POSTGRES = Database("postgres", "db", 5432, "app", "secret", "app", "17")
-MONGO = Database("mongo", "db", 27017, "app", "secret", "app", "8")
+POSTGRES = Database(Postgres(), "db", 5432, "app", "secret", "app", "17")
+MONGO = Database(Mongo(), "db", 27017, "app", "secret", "app", "8")
 
 
 def service(image: str, command: list[str] | None = None, **environment: str) -> Service:
@@ -50,7 +52,7 @@ def found(image: str, command: list[str] | None = None, **environment: str) -> D
 )
 def test_image_names_database_and_version(image: str, kind: str, major: int | None) -> None:
     database = found(image)
-    assert (database.kind, database.major) == (kind, major)
+    assert (database.kind.name, database.major) == (kind, major)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_url_masks_the_password_unless_asked() -> None:
     assert databases.url(found("mongo:8"), "127.0.0.1", 1, mask=False) == "mongodb://127.0.0.1:1/test"
 
 
-@pytest.mark.parametrize("database", [POSTGRES, MONGO], ids=lambda database: database.kind)
+@pytest.mark.parametrize("database", [POSTGRES, MONGO], ids=lambda database: database.kind.name)
 def test_no_secret_is_in_any_argument(database: Database) -> None:
     change = databases.set_password(database)
     commands = [databases.client_command(database)]
@@ -175,7 +177,7 @@ def closed_port() -> int:
         return port
 
 
-@pytest.mark.parametrize("database", [POSTGRES, MONGO], ids=lambda database: database.kind)
+@pytest.mark.parametrize("database", [POSTGRES, MONGO], ids=lambda database: database.kind.name)
 def test_a_server_that_does_not_answer_is_not_there_yet(database: Database) -> None:
     refused = databases.login(database, "127.0.0.1", closed_port(), 1)
     assert refused == NotYet("nothing listens yet")
@@ -190,7 +192,7 @@ def test_a_server_that_does_not_answer_is_not_there_yet(database: Database) -> N
         connection.close()
 
 
-@pytest.mark.parametrize("database", [POSTGRES, MONGO], ids=lambda database: database.kind)
+@pytest.mark.parametrize("database", [POSTGRES, MONGO], ids=lambda database: database.kind.name)
 def test_waiting_ends_with_the_container_or_the_time(database: Database) -> None:
     port = closed_port()
     ended = threading.Event()
@@ -358,6 +360,6 @@ def test_log_is_explained(database: Database, line: str, message: str, hint: str
     assert "volume rm" not in refused.hint
 
 
-@pytest.mark.parametrize("database", [POSTGRES, MONGO], ids=lambda database: database.kind)
+@pytest.mark.parametrize("database", [POSTGRES, MONGO], ids=lambda database: database.kind.name)
 def test_a_log_without_a_known_cause_explains_nothing(database: Database) -> None:
     assert databases.explain(database, ["LOG:  database system is ready to accept connections"]) is None

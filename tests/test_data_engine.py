@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scaffold.data import database as databases
-from scaffold.data.database import Command, Database, NotYet, OneOff, Ready, Refused
+from scaffold.data.model import Attempt, Command, Database, NotYet, OneOff, Ready, Refused
 from scaffold.stack.desired import Service
 
 pytestmark = pytest.mark.engine
@@ -51,7 +51,7 @@ def ready(container: str, database: Database) -> str:
     return databases.wait_until_ready(database, *address(container, database), deadline, threading.Event())
 
 
-def attempt(container: str, database: Database) -> databases.Attempt:
+def attempt(container: str, database: Database) -> Attempt:
     """Return the first answer that is not "not yet"."""
     while True:
         answer = databases.login(database, *address(container, database), 5)

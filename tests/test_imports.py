@@ -1,6 +1,7 @@
 """Who may import whom, and what a start must not cost."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,38 +22,43 @@ VENDORS = {
     "typer": "scaffold.cli",
 }
 
-# Lower rooms know nothing of the higher ones, and those on one floor nothing of each other.
-# What is not listed lies between the command line and the floor below it.
-FLOORS = {
-    "errors": 0,
-    "stack": 1,
-    "interrupt": 1,
-    "checkout": 2,
-    "clock": 2,
-    "data": 3,
-    "engine": 3,
-    "generate": 3,
-    "cli": 5,
-    "__main__": 6,
-}
-MIDDLE = 4
+# Every room and every module on the top level of the package, the top floor first. What stands on a floor
+# imports only what stands below it: nothing of its own floor, and nothing of a higher one.
+FLOORS = (
+    ("__main__",),
+    ("cli",),
+    ("passwords", "console"),
+    ("reach", "doctor"),
+    ("workflow",),
+    ("prove",),
+    ("mend", "postmortem", "session"),
+    ("engine",),
+    ("data", "completions", "generate", "prompts"),
+    ("checkout", "clock"),
+    ("stack",),
+    ("interrupt", "errors", "__version__"),
+)
+HEIGHT = {name: -depth for depth, names in enumerate(FLOORS) for name in names}
 
 
 def room(module: str) -> str:
-    return module.split(".")[1] if "." in module else ""
+    return module.split(".")[1]
 
 
-def floor(module: str) -> int:
-    return FLOORS.get(room(module), MIDDLE)
+def modules() -> dict[str, Path]:
+    """Return the file of each module of ours, by its full name."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        within = path.relative_to(PACKAGE)
+        if "templates" not in within.parts:
+            found[".".join(("scaffold", *within.with_suffix("").parts)).removesuffix(".__init__")] = path
+    return found
 
 
 def imports() -> Iterator[tuple[str, str]]:
     """Each pair of a module of ours and the full name of something that it imports."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if "templates" in path.relative_to(PACKAGE).parts:
-            continue
-        parts = ("scaffold", *path.relative_to(PACKAGE).with_suffix("").parts)
-        module = ".".join(parts).removesuffix(".__init__")
+    known = modules()
+    for module, path in known.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Import(names=names):
@@ -61,8 +67,10 @@ def imports() -> Iterator[tuple[str, str]]:
                     pytest.fail(f"{module}: `from . import` hides the direction; write the full name")
                 case ast.ImportFrom(module="scaffold", names=names):
                     yield from ((module, f"scaffold.{name.name}") for name in names)
-                case ast.ImportFrom(module=str(name), level=0):
-                    yield module, name
+                case ast.ImportFrom(module=str(name), names=names, level=0):
+                    # What is imported of a package may be a module, or a name of its `__init__`.
+                    whole = (f"{name}.{item.name}" for item in names)
+                    yield from ((module, item if item in known else name) for item in whole)
                 case ast.ImportFrom():
                     pytest.fail(f"{module}: a relative import hides the direction; write the full name")
                 case _:
@@ -80,15 +88,34 @@ def test_vendor_is_imported_by_one_room_only(vendor: str) -> None:
     assert strangers == set()
 
 
+def test_every_room_has_its_floor() -> None:
+    rooms = {room(module) for module in modules() if module != "scaffold"} | {"__version__"}
+    assert rooms == HEIGHT.keys()
+    assert len(HEIGHT) == sum(len(names) for names in FLOORS), "a room stands on two floors"
+
+
 def test_imports_point_one_way() -> None:
     wrong = {
         f"{module} imports {name}"
         for module, name in imports()
-        if name.startswith("scaffold.")
-        and room(name) not in ("__version__", room(module))
-        and (floor(name) > floor(module) or (floor(name) == floor(module) != MIDDLE))
+        if module != "scaffold"
+        and name.startswith("scaffold.")
+        and room(name) != room(module)
+        and HEIGHT[room(name)] >= HEIGHT[room(module)]
     }
     assert wrong == set()
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    """Inside a room there are no floors; a circle would hide which of two modules needs the other."""
+    known = modules()
+    needs: dict[str, set[str]] = {module: set() for module in known}
+    for module, name in imports():
+        needs[module] |= ({name} & known.keys()) - {module}
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

@@ -6,18 +6,12 @@ import json
 import socket
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
 
-from scaffold.data.database import (
-    Attempt,
-    Command,
-    Database,
-    NotYet,
-    OneOff,
-    Ready,
-    Refused,
-    mount_path,
-)
+from scaffold.data.model import Attempt, Command, Database, NotYet, OneOff, Ready, Refused, port_of
 from scaffold.errors import DataRefused
+from scaffold.stack.desired import Service
 
 AUTHENTICATION_FAILED = 18
 UNAUTHORIZED = 13
@@ -36,41 +30,97 @@ else admin.createUser({user: user, pwd: password, roles: ["root"]})
 """
 
 
-def login(database: Database, host: str, port: int, timeout: float) -> Attempt:
-    """Try once: see that the server answers at all, then log in with the driver.
+@dataclass(frozen=True)
+class Mongo:
+    """The official image, and those built on it. Bitnami's is called mongodb, and differs."""
 
-    The driver alone would be slow while nothing listens: it starts threads and waits half a second between
-    its tries. A refusal is final: while the official image initialises an empty volume, it listens on the
-    container's loopback address only.
-    """
-    # Before the first question: loading it takes as long as a server needs to start, and this way beside it.
-    from pymongo import MongoClient
-    from pymongo.errors import OperationFailure, PyMongoError
+    name = "mongo"
+    title = "MongoDB"
+    images = frozenset({"mongo"})
+    server = "mongod"
 
-    silence = _silence(host, port, timeout)
-    if silence:
-        return NotYet(silence)
-    knows = database.user and database.password
-    milliseconds = max(1, int(timeout * 1000))
-    client: MongoClient[dict[str, object]] = MongoClient(
-        host,
-        port,
-        username=database.user if knows else None,
-        password=database.password if knows else None,
-        authSource="admin",
-        appname="scaffold",
-        directConnection=True,
-        serverSelectionTimeoutMS=milliseconds,
-        connectTimeoutMS=milliseconds,
-        socketTimeoutMS=milliseconds,
-    )
-    try:
-        with client:
-            return Ready(str(client.server_info()["version"]))
-    except OperationFailure as error:
-        return _classify(database, error.code, str(error.details or error))
-    except PyMongoError as error:
-        return NotYet(f"the driver says: {error}")
+    def configured(self, service: Service, command: Sequence[str], version: str) -> Database:
+        user = service.env("MONGO_INITDB_ROOT_USERNAME") or None
+        return Database(
+            kind=self,
+            service=service.name,
+            port=port_of(command, 27017),
+            user=user,
+            password=service.env("MONGO_INITDB_ROOT_PASSWORD") or None if user else None,
+            name=service.env("MONGO_INITDB_DATABASE") or "test",
+            version=version,
+        )
+
+    def mount_path(self, database: Database) -> str:  # noqa: ARG002 - the same in every version
+        return "/data/db"
+
+    def url(self, database: Database, login: str, place: str) -> str:
+        query = "?authSource=admin" if login else ""
+        return f"mongodb://{login}{place}/{quote(database.name, safe='')}{query}"
+
+    def login(self, database: Database, host: str, port: int, timeout: float) -> Attempt:
+        """Try once: see that the server answers at all, then log in with the driver.
+
+        The driver alone would be slow while nothing listens: it starts threads and waits half a second
+        between its tries. A refusal is final: while the official image initialises an empty volume, it
+        listens on the container's loopback address only.
+        """
+        # Before the first question: loading it takes as long as a server needs to start, and this way beside
+        # it.
+        from pymongo import MongoClient
+        from pymongo.errors import OperationFailure, PyMongoError
+
+        silence = _silence(host, port, timeout)
+        if silence:
+            return NotYet(silence)
+        knows = database.user and database.password
+        milliseconds = max(1, int(timeout * 1000))
+        client: MongoClient[dict[str, object]] = MongoClient(
+            host,
+            port,
+            username=database.user if knows else None,
+            password=database.password if knows else None,
+            authSource="admin",
+            appname="scaffold",
+            directConnection=True,
+            serverSelectionTimeoutMS=milliseconds,
+            connectTimeoutMS=milliseconds,
+            socketTimeoutMS=milliseconds,
+        )
+        try:
+            with client:
+                return Ready(str(client.server_info()["version"]))
+        except OperationFailure as error:
+            return _classify(database, error.code, str(error.details or error))
+        except PyMongoError as error:
+            return NotYet(f"the driver says: {error}")
+
+    def client_command(
+        self, database: Database, arguments: Sequence[str], *, terminal: bool
+    ) -> tuple[str, ...]:
+        """Return mongosh, which logs in with what it finds in the container's environment."""
+        address = f"mongodb://127.0.0.1:{database.port}/{database.name}"
+        login = ("--eval", _AUTHENTICATE) if database.user else ()
+        if not arguments:
+            # After an --eval it would end; and a script on standard input gets prompts, and always succeeds.
+            arguments = ("--shell",) if terminal else ("--file", "/dev/stdin")
+        return ("mongosh", "--quiet", address, *login, *arguments)
+
+    def set_password(self, database: Database, user: str, password: str) -> OneOff:
+        """Return a server without authentication on the same volume, and what sets the password in it."""
+        shell = ("mongosh", "--quiet", "--norc", f"mongodb://127.0.0.1:{database.port}/admin")
+        values = f"const user = {json.dumps(user)}, password = {json.dumps(password)}\n"
+        return OneOff(
+            command=("mongod", "--bind_ip", "127.0.0.1", "--port", str(database.port)),
+            mount_path=self.mount_path(database),
+            probe=Command((*shell, "--eval", "db.hello().ok"), ""),
+            script=Command((*shell, "--file", "/dev/stdin"), values + _CHANGE),
+        )
+
+    def explain(self, database: Database, log: Sequence[str], limits: Sequence[str]) -> DataRefused | None:
+        from scaffold.data import mongo_verdict
+
+        return mongo_verdict.explain(database, log, limits)
 
 
 def _silence(host: str, port: int, timeout: float) -> str:
@@ -106,26 +156,4 @@ def _classify(database: Database, code: int | None, said: str) -> Attempt:
             "the one that is there now: `scaffold db --set-password`.",
             evidence=(f"{database.title} says: {said}",),
         )
-    )
-
-
-def client_command(database: Database, arguments: Sequence[str], *, terminal: bool) -> tuple[str, ...]:
-    """Return mongosh, which logs in with what it finds in the container's environment."""
-    address = f"mongodb://127.0.0.1:{database.port}/{database.name}"
-    login = ("--eval", _AUTHENTICATE) if database.user else ()
-    if not arguments:
-        # After an --eval it would end; and a script on standard input gets prompts, and always succeeds.
-        arguments = ("--shell",) if terminal else ("--file", "/dev/stdin")
-    return ("mongosh", "--quiet", address, *login, *arguments)
-
-
-def set_password(database: Database, user: str, password: str) -> OneOff:
-    """Return a server without authentication on the same volume, and what sets the password in it."""
-    shell = ("mongosh", "--quiet", "--norc", f"mongodb://127.0.0.1:{database.port}/admin")
-    values = f"const user = {json.dumps(user)}, password = {json.dumps(password)}\n"
-    return OneOff(
-        command=("mongod", "--bind_ip", "127.0.0.1", "--port", str(database.port)),
-        mount_path=mount_path(database),
-        probe=Command((*shell, "--eval", "db.hello().ok"), ""),
-        script=Command((*shell, "--file", "/dev/stdin"), values + _CHANGE),
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from scaffold.data.database import Attempt, Command, Database, NotYet, Ready, Refused
+from scaffold.data.model import Attempt, Command, Database, NotYet, Ready, Refused, port_of
 from scaffold.errors import DataRefused
+from scaffold.stack.desired import Service
 
 INVALID_PASSWORD = "28P01"  # noqa: S105
 INVALID_AUTHORIZATION = "28000"
@@ -14,18 +17,85 @@ UNKNOWN_DATABASE = "3D000"
 INSUFFICIENT_PRIVILEGE = "42501"
 
 
-def login(database: Database, host: str, port: int, timeout: float) -> Attempt:
-    """Try once; the server's SQLSTATE decides what a failure means.
+@dataclass(frozen=True)
+class Postgres:
+    """The official image, and those built on it with the same entrypoint and variables.
 
-    pg8000 and not psycopg: libpq keeps the SQLSTATE of a failed connection to itself.
-    A refusal is final: while the official image initialises an empty volume it listens on its socket only.
+    Bitnami's is called postgresql, and differs.
     """
-    attempt = _login(database, host, port, timeout, encrypted=False)
-    if isinstance(attempt, dict) and attempt.get("C") == INVALID_AUTHORIZATION:
-        # Perhaps its pg_hba.conf allows only `hostssl`.
-        encrypted = _login(database, host, port, timeout, encrypted=True)
-        attempt = attempt if isinstance(encrypted, NotYet) else encrypted
-    return _classify(database, attempt) if isinstance(attempt, dict) else attempt
+
+    name = "postgres"
+    title = "PostgreSQL"
+    images = frozenset({"postgres", "postgis", "pgvector", "timescaledb"})
+    server = "postgres"
+
+    def configured(self, service: Service, command: Sequence[str], version: str) -> Database:
+        user = service.env("POSTGRES_USER") or "postgres"
+        return Database(
+            kind=self,
+            service=service.name,
+            port=port_of(command, int(service.env("PGPORT") or 5432)),
+            user=user,
+            password=service.env("POSTGRES_PASSWORD") or None,
+            name=service.env("POSTGRES_DB") or user,
+            version=version,
+        )
+
+    def mount_path(self, database: Database) -> str:
+        if database.major is not None and database.major < 18:
+            return "/var/lib/postgresql/data"
+        return "/var/lib/postgresql"
+
+    def url(self, database: Database, login: str, place: str) -> str:
+        return f"postgresql://{login}{place}/{quote(database.name, safe='')}"
+
+    def login(self, database: Database, host: str, port: int, timeout: float) -> Attempt:
+        """Try once; the server's SQLSTATE decides what a failure means.
+
+        pg8000 and not psycopg: libpq keeps the SQLSTATE of a failed connection to itself.
+        A refusal is final: while the official image initialises an empty volume it listens on its socket
+        only.
+        """
+        attempt = _login(database, host, port, timeout, encrypted=False)
+        if isinstance(attempt, dict) and attempt.get("C") == INVALID_AUTHORIZATION:
+            # Perhaps its pg_hba.conf allows only `hostssl`.
+            encrypted = _login(database, host, port, timeout, encrypted=True)
+            attempt = attempt if isinstance(encrypted, NotYet) else encrypted
+        return _classify(database, attempt) if isinstance(attempt, dict) else attempt
+
+    def client_command(
+        self,
+        database: Database,
+        arguments: Sequence[str],
+        *,
+        terminal: bool,  # noqa: ARG002 - psql sees for itself
+    ) -> tuple[str, ...]:
+        """Return psql over the local socket, which the image trusts."""
+        command = ("psql", "--username", database.user or "", "--dbname", database.name)
+        return (*command, *_on_port(database), *arguments)
+
+    def set_password(self, database: Database, user: str, password: str) -> Command:
+        """Return an ALTER USER over the local socket, kept out of the server's log."""
+        script = "\n".join(
+            (
+                "SET log_statement = 'none';",
+                "SET log_min_duration_statement = -1;",
+                "SET log_min_error_statement = panic;",
+                "SET standard_conforming_strings = on;",
+                f"ALTER USER {_identifier(user)} PASSWORD {_literal(password)};",
+                "",
+            )
+        )
+        options = ("--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1")
+        # Not the project's own database: that one may be missing.
+        return Command(
+            ("psql", *options, "--username", user, "--dbname", "postgres", *_on_port(database)), script
+        )
+
+    def explain(self, database: Database, log: Sequence[str], limits: Sequence[str]) -> DataRefused | None:
+        from scaffold.data import postgres_verdict
+
+        return postgres_verdict.explain(database, log, limits)
 
 
 def _login(
@@ -117,31 +187,6 @@ def _classify(database: Database, fields: dict[str, str]) -> Attempt:
             )
         )
     return NotYet(said)
-
-
-def client_command(database: Database, arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return psql over the local socket, which the image trusts."""
-    command = ("psql", "--username", database.user or "", "--dbname", database.name)
-    return (*command, *_on_port(database), *arguments)
-
-
-def set_password(database: Database, user: str, password: str) -> Command:
-    """Return an ALTER USER over the local socket, kept out of the server's log."""
-    script = "\n".join(
-        (
-            "SET log_statement = 'none';",
-            "SET log_min_duration_statement = -1;",
-            "SET log_min_error_statement = panic;",
-            "SET standard_conforming_strings = on;",
-            f"ALTER USER {_identifier(user)} PASSWORD {_literal(password)};",
-            "",
-        )
-    )
-    options = ("--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1")
-    # Not the project's own database: that one may be missing.
-    return Command(
-        ("psql", *options, "--username", user, "--dbname", "postgres", *_on_port(database)), script
-    )
 
 
 def _on_port(database: Database) -> tuple[str, ...]:

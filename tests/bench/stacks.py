@@ -19,6 +19,7 @@ from docker.errors import APIError, NotFound
 
 from scaffold import checkout as checkouts
 from scaffold.data import database as databases
+from scaffold.data.model import Database, Ready
 from scaffold.session import opened
 from scaffold.stack import desired as wish
 from scaffold.stack import names
@@ -108,7 +109,7 @@ class Floor(Checkout):
         databases.login(self._database, "127.0.0.1", self.port, 0.1)
 
     @property
-    def _database(self) -> databases.Database:
+    def _database(self) -> Database:
         found = databases.database_of(self.desired.service("db"))
         assert found is not None
         return found
@@ -144,9 +145,7 @@ class Floor(Checkout):
 
     def _log_in(self) -> None:
         port = int(self.desired.service("db").ports[0].published or 0)
-        while not isinstance(
-            databases.login(self._database, "127.0.0.1", port, measure.PATIENCE), databases.Ready
-        ):
+        while not isinstance(databases.login(self._database, "127.0.0.1", port, measure.PATIENCE), Ready):
             time.sleep(measure.POLL)
 
     def empty(self) -> None:
