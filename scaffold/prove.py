@@ -15,8 +15,8 @@ from scaffold.engine.watch import Watched, watch
 from scaffold.errors import DataRefused, EngineUnavailable, Interrupted, NotReady, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.stack.desired import Desired, Service
-from scaffold.stack.difference import without_secrets
 from scaffold.stack.observed import Container
+from scaffold.stack.secrets import without_secrets
 from scaffold.stack.steps import Prove
 
 POLL = 0.015

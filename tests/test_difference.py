@@ -7,8 +7,9 @@ from typing import cast
 import pytest
 
 from scaffold.stack.desired import Service
-from scaffold.stack.difference import differences, mask_urls, secrets_of
+from scaffold.stack.difference import differences
 from scaffold.stack.observed import Container
+from scaffold.stack.secrets import mask_urls, secrets_of
 
 
 @pytest.mark.parametrize(

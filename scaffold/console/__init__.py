@@ -202,7 +202,7 @@ def summary(summary: Summary, *, as_json: bool) -> None:
     import dataclasses
 
     from scaffold.console import tables
-    from scaffold.stack.difference import mask_urls
+    from scaffold.stack.secrets import mask_urls
 
     shown = dataclasses.replace(summary, database=mask_urls(summary.database) if summary.database else None)
     result(shown, as_json=as_json, text=tables.summary(shown, terminal.look(terminal.stdout())))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from scaffold.console.terminal import NARROWEST, Look, cells, fit, wrap
-from scaffold.stack.difference import mask_urls
+from scaffold.stack.secrets import mask_urls
 from scaffold.stack.status import ServiceStatus, Status, Summary, VolumeStatus
 
 GAP = "  "

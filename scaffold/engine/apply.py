@@ -278,7 +278,7 @@ def _archive(service: Service) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for file in service.files:
-            content = file.content.encode()
+            content = file.content.reveal().encode()
             entry = tarfile.TarInfo(file.path.lstrip("/"))
             entry.size, entry.mode, entry.uid, entry.gid = len(content), file.mode, file.uid, file.gid
             entry.mtime = int(time.time())

@@ -30,14 +30,13 @@ from scaffold.errors import (
 )
 from scaffold.stack import buildx
 from scaffold.stack.desired import Build
-from scaffold.stack.difference import mask_urls, masked
+from scaffold.stack.secrets import hide, is_secret, masked
 from scaffold.stack.verdict import Cause, Verdict, first, headline
 
 OLDEST_BUILDX = (0, 13)
 """The first one with --progress=rawjson."""
 _EVIDENCE = 20
 """Lines of the failing step's output that an error carries."""
-_MASK = "•••"
 _PATIENCE = 10
 """Seconds that a cancelled build has for ending by itself."""
 
@@ -134,7 +133,7 @@ class _Secrets:
         hidden = {
             name: value for name, value in build.args if value is not None and masked(name, value) != value
         }
-        values = {value for name, value in hidden.items() if masked(name, "x") != "x"}
+        values = {value for name, value in hidden.items() if is_secret(name)}
         for secret in build.secrets:
             if secret.environment is not None:
                 if secret.environment not in environment:
@@ -150,9 +149,7 @@ class _Secrets:
         return _Secrets(hidden, tuple(sorted((v for v in values if len(v) > 3), key=len, reverse=True)))
 
     def hide(self, text: str) -> str:
-        for value in self.values:
-            text = text.replace(value, _MASK)
-        return mask_urls(text)
+        return hide(text, self.values)
 
 
 def _secret_lines(name: str, path: Path, environment: Mapping[str, str]) -> set[str]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.stack import names
 from scaffold.stack.desired import Desired
-from scaffold.stack.difference import mask_urls
 from scaffold.stack.everyday import Event
+from scaffold.stack.secrets import mask_urls
 
 if TYPE_CHECKING:
     from docker.types import CancellableStream

@@ -201,7 +201,7 @@ def digest(value: object) -> str:
 
 def container_digest(service: Service) -> str:
     """Return the digest of a service's container: the one place that decides what "changed" means."""
-    return digest([service.image, service.body, service.platform, [vars(file) for file in service.files]])
+    return digest([service.image, service.body, service.platform, [file.identity for file in service.files]])
 
 
 def container_request(

@@ -15,9 +15,9 @@ from itertools import pairwise
 
 from scaffold.stack import buildx, names
 from scaffold.stack.desired import Build, Desired, Network, Service, Volume, container_request
-from scaffold.stack.difference import masked, secrets_of
 from scaffold.stack.plan import NOT_THERE, Plan
 from scaffold.stack.request import InlineFile
+from scaffold.stack.secrets import masked, secrets_of
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,
@@ -318,7 +318,7 @@ def _create(desired: Desired, step: CreateContainer, shell: _Shell) -> str:
 
 def _copy(file: InlineFile, container: str, shell: _Shell) -> str:
     """Return the line that copies a file in as a tar, which carries its mode and owner."""
-    content = f'"${{{file.variable}}}"' if file.variable else shell.quote(file.content)
+    content = f'"${{{file.variable}}}"' if file.variable else shell.quote(file.content.reveal())
     path = shlex.quote(file.path.lstrip("/"))
     copied = f'"$folder"/{path}'
     options = f"--mode={file.mode:o} --owner={file.uid} --group={file.gid}"

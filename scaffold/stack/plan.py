@@ -13,9 +13,10 @@ from scaffold.errors import ProjectError
 from scaffold.stack import desired as wish
 from scaffold.stack import names, once
 from scaffold.stack.desired import Desired, Network, Service
-from scaffold.stack.difference import differences, known_secrets
+from scaffold.stack.difference import differences
 from scaffold.stack.observed import Container, Image, Observed
 from scaffold.stack.request import NAMESPACES
+from scaffold.stack.secrets import known_secrets
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from scaffold.errors import ProjectError
 from scaffold.stack.reader import Reader
+from scaffold.stack.secrets import Secret
 
 KEYS = (
     *(
@@ -92,12 +93,17 @@ class InlineFile:
     """A secret or config whose content is in compose.yaml or a variable: copied in before the start."""
 
     path: str
-    content: str
+    content: Secret
     mode: int = 0o444
     uid: int = 0
     gid: int = 0
     variable: str = ""
     """Where the content comes from, when not from compose.yaml."""
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """Return what it is compared by."""
+        return {**vars(self), "content": self.content.reveal()}
 
 
 @dataclass(frozen=True)
@@ -447,7 +453,7 @@ def _file(
     mode = item.raw("mode")
     return None, InlineFile(
         path=target,
-        content=content,
+        content=Secret(content),
         mode=0o444 if mode is None else int(str(mode), 8) if isinstance(mode, str) else item.integer("mode"),
         uid=item.integer("uid", 0),
         gid=item.integer("gid", 0),

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from scaffold.stack.desired import Service
-from scaffold.stack.difference import masked, without_secrets
+from scaffold.stack.secrets import masked, without_login, without_secrets
 
 LOGS = "See `scaffold logs {service}`."
 _LONGEST = 200
@@ -457,8 +457,7 @@ def _wrong_url(service: Service) -> Verdict | None:
         example = example or next(
             (text for like, text in _EXAMPLES if re.search(like, name)), "https://host/"
         )
-        # Without a scheme it is no URL, and its password is still one, up to the last @ whatever is in it.
-        hidden = re.sub(r"(?s):(?!//)(?:(?!://).)+@", ":•••@", masked(name, value))
+        hidden = without_login(masked(name, value))
         shown = f"`{hidden}`" if value else "empty"
         return Verdict(f"{name} is no URL, it is {shown}", f"Write it as `{example}`.")
     return None
