@@ -188,7 +188,7 @@ class Waiting:
 
         with engine_errors(f"container {name}"):
             now = observe.inspect(self.engine, name)
-            lines = without_secrets(service, logs.tail(self.engine, name, SEARCHED))
+            lines = without_secrets(service.environment, logs.tail(self.engine, name, SEARCHED))
         if watched.blind and now.state not in ("exited", "dead"):
             return EngineUnavailable(
                 f"{service.name}: the Docker engine went away for a moment while it was waited for.",

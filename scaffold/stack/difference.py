@@ -68,7 +68,7 @@ def differences(
     config = _mapping(container.body.get("Config"))
     host = _mapping(container.body.get("HostConfig"))
     wanted_host = _mapping(wanted.get("HostConfig"))
-    secrets = tuple({*secrets, *known_secrets([service], [container])})
+    secrets = tuple({*secrets, *known_secrets([service.environment, environment_of(container)])})
     lines = []
     if container.image != service.image:
         lines.append(f"image: {container.image} → {service.image}")
@@ -102,6 +102,12 @@ def differences(
 def _change(what: str, old: str, new: str) -> str:
     """Return one line; when only what is hidden has changed, it says no more than that."""
     return f"{what}: {old} → {new}" if old != new else f"{what}: changed"
+
+
+def environment_of(container: Container) -> tuple[tuple[str, str], ...]:
+    """Return the variables that a container was made with."""
+    config = _mapping(container.body.get("Config"))
+    return tuple(_pairs(_texts(config.get("Env"))).items())
 
 
 def _environment(

@@ -297,7 +297,7 @@ def _create(desired: Desired, step: CreateContainer, shell: _Shell) -> str:
     words += ["--platform", service.platform] if service.platform else []
     words += _networks(request, host)
     prefix = []
-    own = secrets_of(service)
+    own = secrets_of(service.environment)
     for entry in _texts(request.get("Env")):
         variable, equals, value = entry.partition("=")
         if equals and (shell.hides(value) or any(secret in value for secret in own)):

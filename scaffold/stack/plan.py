@@ -13,7 +13,7 @@ from scaffold.errors import ProjectError
 from scaffold.stack import desired as wish
 from scaffold.stack import names, once
 from scaffold.stack.desired import Desired, Network, Service
-from scaffold.stack.difference import differences
+from scaffold.stack.difference import differences, environment_of
 from scaffold.stack.observed import Container, Image, Observed
 from scaffold.stack.request import NAMESPACES
 from scaffold.stack.secrets import known_secrets
@@ -372,7 +372,9 @@ def _replace_reason(
     if not container.digest:
         return "made by another tool (docker compose or run.sh)"
     if container.digest != wish.container_digest(service):
-        secrets = known_secrets(desired.services, observed.containers)
+        environments = [service.environment for service in desired.services]
+        environments += map(environment_of, observed.containers)
+        secrets = known_secrets(environments)
         return "; ".join(differences(service, container, image, secrets)) or "configuration changed"
     if container.path and container.path != desired.path:
         return f"its folder was {container.path}"

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from scaffold.stack.desired import Service
-    from scaffold.stack.observed import Container
 
 MASK = "•••"
 SHORTEST = 6
@@ -19,6 +14,8 @@ SHORTEST = 6
 _NAME = re.compile(r"PASS(WORD|WD)?|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|(^|_)KEY$|DSN", re.IGNORECASE)
 _OPTION = re.compile(r"""(?<![\w.-])(?:--?([\w.-]+)(?:=|\s+)|([\w.-]+)=)(?=((?:"[^"]*"|'[^']*'|\S)+))""")
 """A word of a command line that says what the next one is, or what follows its `=`."""
+Environment = Iterable[tuple[str, str]]
+"""Names of variables and their values."""
 _Span = tuple[int, int]
 """Where a secret stands in a text, as slices count."""
 
@@ -89,13 +86,11 @@ def hidden_words(command: Iterable[object]) -> Iterator[str]:
         follows = bool(re.fullmatch(r"--?[\w.-]+", word)) and _is_secret_option(word)
 
 
-def secrets_of(service: Service) -> tuple[str, ...]:
-    """Return the values that must never be printed: by variable name, and the secrets of URLs."""
-    return among(service.environment)
+def secrets_of(environment: Environment) -> tuple[str, ...]:
+    """Return the values that must never be printed: by variable name, and the secrets of URLs.
 
-
-def among(environment: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Return the secrets of an environment, the longest first."""
+    The longest comes first.
+    """
     found = set()
     for name, value in environment:
         found |= {value} if value and is_secret(name) else set()
@@ -103,20 +98,15 @@ def among(environment: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))
 
 
-def without_secrets(service: Service, lines: Iterable[str]) -> tuple[str, ...]:
-    """Return lines of the service's log as they may be shown in an error."""
-    known = [secret for secret in secrets_of(service) if len(secret) >= SHORTEST]
+def without_secrets(environment: Environment, lines: Iterable[str]) -> tuple[str, ...]:
+    """Return lines of the log of a service with this environment as they may be shown in an error."""
+    known = known_secrets([environment])
     return tuple(without(line, known) for line in lines)
 
 
-def known_secrets(services: Iterable[Service], containers: Iterable[Container]) -> frozenset[str]:
+def known_secrets(environments: Iterable[Environment]) -> frozenset[str]:
     """Return what no plan may show: the password of one service stands in the URL or command of another."""
-    found = {secret for service in services for secret in secrets_of(service)}
-    for container in containers:
-        config = container.body.get("Config")
-        entries = config.get("Env") if isinstance(config, Mapping) else None
-        pairs = [str(entry).partition("=") for entry in entries] if isinstance(entries, list) else []
-        found |= set(among((name, value) for name, _, value in pairs))
+    found = (secret for environment in environments for secret in secrets_of(environment))
     return frozenset(secret for secret in found if len(secret) >= SHORTEST)
 
 

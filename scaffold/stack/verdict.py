@@ -98,7 +98,7 @@ class Evidence:
 def explain(evidence: Evidence) -> Verdict:
     """Return the verdict on a container; the values of secret variables are hidden in it."""
     found = _explain(evidence)
-    return Verdict(*without_secrets(evidence.service, (found.message, found.hint)))
+    return Verdict(*without_secrets(evidence.service.environment, (found.message, found.hint)))
 
 
 def _explain(evidence: Evidence) -> Verdict:
