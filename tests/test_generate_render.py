@@ -387,16 +387,18 @@ def test_without_an_identity_the_files_are_staged_and_it_says_so(tiny: Template,
     assert "A  run.sh" in git(workplace / "myapp", "status", "--porcelain")
 
 
-def test_refusing_hook_leaves_the_files_staged_with_its_words(tiny: Template, workplace: Path) -> None:
-    hooks = Path("../home/hooks").resolve()
-    hooks.mkdir()
-    (hooks / "pre-commit").write_text("#!/bin/sh\necho 'not on a Friday' >&2\nexit 1\n")
-    (hooks / "pre-commit").chmod(0o755)
-    git(workplace, "config", "--global", "core.hooksPath", str(hooks))
-    made = create(tiny)
-    assert made.repository.state == "staged"
-    assert made.repository.note is not None
-    assert made.repository.note.endswith("git says: not on a Friday")
+def test_global_list_of_ignored_files_counts(tiny: Template, workplace: Path) -> None:
+    Path("../home/ignored").write_text("main.py\n")
+    git(workplace, "config", "--global", "core.excludesFile", "~/ignored")
+    create(tiny)
+    assert "main.py" not in git(workplace / "myapp", "ls-files").splitlines()
+
+
+def test_identity_for_a_folder_counts(tiny: Template, workplace: Path) -> None:
+    Path("../home/work.inc").write_text("[user]\n  name = Grace\n")
+    git(workplace, "config", "--global", f"includeIf.gitdir:{workplace}/.path", "~/work.inc")
+    create(tiny)
+    assert git(workplace / "myapp", "log", "--format=%an <%ae>") == "Grace <ada@example.com>"
 
 
 def test_without_git_the_project_is_made_all_the_same(

@@ -6,7 +6,7 @@ Whatever needs Jinja (computed choices, validators, conditions) is left to copie
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,13 +15,14 @@ from typing import Any
 import yaml
 
 from scaffold.errors import ScaffoldError, UsageError
+from scaffold.generate import documents
 from scaffold.generate.sources import Template
 
 _TYPES = frozenset({"bool", "float", "int", "json", "str", "yaml", "path"})
 _YES = frozenset({"y", "yes", "t", "true", "on", "1"})
 _NO = frozenset({"n", "no", "f", "false", "off", "0"})
+_MOST_INCLUDES = 100
 _ONE_A_LINE = "Write one answer a line, such as `language: node`."
-_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 
 
 @dataclass(frozen=True)
@@ -71,30 +72,41 @@ def _configuration(template: Template) -> dict[Any, Any]:
     if len(files) != 1:
         raise ScaffoldError(f'Template "{template.name}" has both a copier.yml and a copier.yaml: keep one.')
     try:
-        documents = _documents(files[0])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        found = _documents(files[0], (), iter(range(_MOST_INCLUDES)))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ScaffoldError(f"{files[0]} cannot be read: {one_line(error)}") from error
     merged: dict[Any, Any] = {}
-    for document in documents:
+    for document in found:
         if not isinstance(document, dict):
             raise ScaffoldError(f"{files[0]} is not a mapping of questions and settings.")
         merged.update(document)
     return merged
 
 
-def _documents(path: Path) -> list[Any]:
-    """All YAML documents of a file, with copier's `!include <glob>` followed."""
+def _documents(path: Path, around: tuple[Path, ...], includes: Iterator[int]) -> list[Any]:
+    """All YAML documents of a file, with copier's `!include <glob>` followed inside of its folder."""
+    root = (around or (path,))[0].parent.resolve()
 
-    class Loader(_LOADER):  # type: ignore[misc]  # chosen at run time
+    class Loader(documents.LOADER):  # type: ignore[misc]  # chosen at run time
         pass
 
     def include(loader: Any, node: Any) -> list[Any]:
-        found = sorted(path.parent.glob(str(loader.construct_scalar(node))))
-        return [document for file in found for document in _documents(file)]
+        pattern = str(loader.construct_scalar(node))
+        if pattern.startswith("/"):
+            raise ValueError(f"it includes {pattern}, an absolute path")
+        included = sorted(root.glob(pattern))
+        for file in included:
+            if not file.resolve().is_relative_to(root):
+                raise ValueError(f"it includes {pattern}, which leads out of the template")
+            if file.resolve() in (path.resolve(), *around):
+                raise ValueError(f"it includes {pattern}, which includes itself")
+            if next(includes, None) is None:
+                raise ValueError(f"it includes more than {_MOST_INCLUDES} files")
+        inside = (*around, path.resolve())
+        return [document for file in included for document in _documents(file, inside, includes)]
 
     Loader.add_constructor("!include", include)
-    with path.open("rb") as stream:
-        loaded = [document for document in yaml.load_all(stream, Loader) if document]
+    loaded = [document for document in yaml.load_all(documents.read(path), Loader) if document]
     return [part for document in loaded for part in (document if isinstance(document, list) else [document])]
 
 
@@ -141,15 +153,14 @@ def from_options(pairs: Iterable[str]) -> tuple[Given, ...]:
 def from_file(path: Path) -> tuple[Given, ...]:
     """Answers from a YAML mapping. Keys such as `_commit`, copier's own notes, are passed over."""
     try:
-        with path.open("rb") as stream:  # the parser's messages name the stream that it reads
-            content = yaml.load(stream, _LOADER)  # noqa: S506 (a SafeLoader)
+        content = yaml.load(documents.read(path), documents.LOADER)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError as error:
         raise UsageError(
             f"The answers file {path} does not exist.",
             "Check its path, or answer with -d: `scaffold new --help` lists the questions.",
         ) from error
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = (error.strerror if isinstance(error, OSError) else None) or one_line(error)
         raise UsageError(
             f"The answers file {path} cannot be read: {reason}.", "Give a YAML file that you may read."
         ) from error

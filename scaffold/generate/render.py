@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import re
 import shlex
 import traceback
@@ -16,13 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
-from scaffold.generate import questions
+from scaffold.generate import confined, hostile, listing, questions
+from scaffold.generate.confined import Exceeded, Limits
 from scaffold.generate.destination import shortened
 from scaffold.generate.sources import Template
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+FILES_A_SECOND = 100  # that copier renders on a slow machine
 NAME = "project_name"  # the question whose default is the name of the destination
 _SOURCE = re.compile(r"^_src_path:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)  # YAML folds a long value
 
@@ -41,16 +42,17 @@ def ask(template: Template, folder: Path, given: Mapping[str, object]) -> dict[s
 
 
 def render(template: Template, folder: Path, given: Mapping[str, object]) -> Rendered:
-    """Write the project into `folder`, which is empty or missing; what has no answer gets its default."""
+    """Write the project into `folder`, which is empty or missing; what has no answer gets its default.
+
+    A tree that no template may write is an error; the folder is then not to be used.
+    """
     copied = _copy(template, folder, given, interactive=False)
-    _record_source(folder / copied.answers_file, template)
-    return Rendered(copied.answers, files(folder))
-
-
-def files(folder: Path) -> tuple[str, ...]:
-    """Every file below a folder, sorted."""
-    paths = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
-    return tuple(sorted(path.relative_to(folder).as_posix() for path in paths))
+    entries = listing.of(folder)
+    hostile.check(entries)
+    written = listing.files(entries)
+    if copied.answers_file.as_posix() in written:
+        _record_source(folder / copied.answers_file, template)
+    return Rendered(copied.answers, written)
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,34 @@ class _Copied:
 
 
 def _copy(template: Template, folder: Path, given: Mapping[str, object], *, interactive: bool) -> _Copied:
-    asked = questions.read(template)
-    names = {question.name for question in asked}
-    with _no_collection(), warnings.catch_warnings(), _copier_errors(template, folder, given):
+    """Run copier in a process of its own: a template's expressions get so much time and memory, no more."""
+    source = listing.readable(template.path, leaving_out=frozenset({".git"}))
+    hostile.check_template(source)
+    names = {question.name for question in questions.read(template)}
+    # Imported here, once, for each process that is made of this one.
+    import copier  # noqa: F401
+    import jinja2  # noqa: F401
+    import plumbum  # noqa: F401
+
+    limits = Limits(seconds=Limits.seconds + len(source) // FILES_A_SECOND)
+    try:
+        with _no_collection():
+            return confined.run(
+                lambda: _copied(template, folder, given, names, interactive=interactive), limits, folder
+            )
+    except Exceeded as error:
+        raise ScaffoldError(
+            f'Template "{template.name}" cannot be rendered: {error.message}.',
+            "Nothing was written. Look for an endless loop in it, or use another template.",
+        ) from error
+    except KeyboardInterrupt as error:
+        raise Interrupted("Interrupted: nothing was written.") from error
+
+
+def _copied(
+    template: Template, folder: Path, given: Mapping[str, object], names: set[str], *, interactive: bool
+) -> _Copied:
+    with warnings.catch_warnings(), _copier_errors(template, folder, given):
         warnings.simplefilter("ignore")
         import copier
         from plumbum import local
@@ -107,8 +134,6 @@ def _no_collection() -> Iterator[None]:
 
 def _record_source(answers_file: Path, template: Template) -> None:
     """Note where the project came from in a form that means the same on every machine."""
-    if not answers_file.is_file():
-        return
     recorded = "".join(
         f"{key}: {questions.yaml_text(value)}\n"
         for key, value in (("_commit", template.version), ("_src_path", template.source))
@@ -142,9 +167,21 @@ def _copier_errors(template: Template, folder: Path, given: Mapping[str, object]
         ) from error
     except ProcessExecutionError as error:
         raise ScaffoldError(f'git failed for template "{template.name}": {_reason(error)}') from error
+    except MemoryError:
+        raise
+    except RecursionError as error:
+        raise ScaffoldError(
+            f'Template "{template.name}" cannot be rendered: a part of it contains itself.'
+        ) from error
     except Exception as error:  # a template's expressions can raise anything
         if isinstance(error, OSError) and not isinstance(error, TemplateError):
-            raise  # the disk, not the template; a missing include is both an OSError and a TemplateError
+            # The disk, unless it says where; a missing include is both an OSError and a TemplateError.
+            if not Path(str(error.filename or "")).is_relative_to(template.path):
+                raise
+            where = shortened(str(Path(error.filename).relative_to(template.path)))
+            raise ScaffoldError(
+                f'Template "{template.name}" cannot be rendered: {error.strerror} ({where})'
+            ) from error
         if question := _question_at(error.__traceback__):
             raise _answer_error(error, question, folder, given) from error
         raise ScaffoldError(
