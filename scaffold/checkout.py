@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scaffold import journal
 from scaffold.errors import Locked, ProjectError, ScaffoldError, UsageError
 from scaffold.interrupt import ended_by_sigterm
 from scaffold.stack import environment, names
@@ -56,6 +57,7 @@ def find(start: Path) -> Checkout:
     if not start.is_dir():
         raise UsageError(f"{start} is not a folder.", "Give the path of a project.")
     real = start.resolve()
+    journal.recover(real)  # a killed update must not be taken for the project's own files
     for folder in (real, *real.parents):
         files = _config_files(folder)
         if files:

@@ -35,7 +35,7 @@ FLOORS = (
     ("engine",),
     ("data", "completions", "generate", "prompts"),
     ("checkout", "clock"),
-    ("stack",),
+    ("stack", "journal"),
     ("interrupt", "errors", "__version__"),
 )
 HEIGHT = {name: -depth for depth, names in enumerate(FLOORS) for name in names}

@@ -60,11 +60,13 @@ def run(
     stdin: bytes | None = None,
     variables: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    held: tuple[int, ...] = (),
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git in a folder with no settings but the repository's own, as far as these start nothing.
 
     Nobody is logged in, and no filter, driver or alias is defined outside the repository. A bare one has to
-    be named: `run(folder, "--git-dir=.", …)`. `variables` are added to the environment.
+    be named: `run(folder, "--git-dir=.", …)`. `variables` are added to the environment. git keeps the open
+    files `held`: a lock outlives the process that took it for as long as git writes.
     """
     environment = _environment(_IDENTITY | {"GIT_CEILING_DIRECTORIES"})
     environment |= {
@@ -75,7 +77,7 @@ def run(
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_ATTR_NOSYSTEM": "1",
     }
-    return _run(folder, arguments, environment | dict(variables or {}), stdin, timeout)
+    return _run(folder, arguments, environment | dict(variables or {}), stdin, timeout, held)
 
 
 def run_as_person(
@@ -137,6 +139,7 @@ def _run(
     environment: Mapping[str, str],
     stdin: bytes | None,
     timeout: float | None,
+    held: tuple[int, ...] = (),
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         ("git", *_OPTIONS, *arguments),
@@ -145,5 +148,6 @@ def _run(
         input=stdin or b"",
         capture_output=True,
         timeout=timeout,
+        pass_fds=held,
         check=False,
     )
