@@ -8,10 +8,10 @@ export PYTHON
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test check format examples setup engine images engine-stop bench faults soak lock clean
+.PHONY: help demo demo-clean test check format examples template-release setup engine images engine-stop bench faults soak lock clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup engine ## generate a project, run it, call its API; leaves it running
 	@tests/engine/images python:3.13-slim postgres:18
@@ -32,6 +32,10 @@ format: setup ## let ruff put the code in order
 
 examples: setup ## re-render examples/ from the templates
 	@$(bin)/python tests/render_examples.py
+
+template-release: setup ## a version of the bundled templates, into their bundles (TAG=v0.2.0)
+	@$(bin)/python tests/release_template.py "$(TAG)"
+	@$(MAKE) --no-print-directory examples
 
 setup: ## .venv with the locked tools and this project, editable
 	@tests/engine/venv

@@ -33,7 +33,7 @@ def parsed(*options: str) -> dict[str, object]:
 
 def test_bundled_template_is_found_by_name_and_remembered_without_a_path() -> None:
     template = sources.find("backend")
-    assert template.source == "git+scaffold:backend"
+    assert template.source == "https://templates.scaffold.invalid/backend.git"
     assert (template.path / "copier.yml").is_file()
 
 
@@ -42,7 +42,21 @@ def test_folder_with_a_copier_file_is_a_template(tmp_path: Path) -> None:
     assert sources.find(str(tmp_path)) == Template(tmp_path.name, tmp_path, str(tmp_path))
 
 
-@pytest.mark.parametrize("reference", ["", "bakend", "/nowhere", "https://example.com/t.git", "x" * 5000])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "",
+        "@",
+        "bakend",
+        "bakend@v1",
+        "/nowhere",
+        "~nobody/x",
+        "x" * 5000,
+        "a\0b",
+        "ext::sh -c touch% x",
+        "-x",
+    ],
+)
 def test_unknown_template_is_a_usage_error(reference: str) -> None:
     with pytest.raises(UsageError, match="There is no template"):
         sources.find(reference)

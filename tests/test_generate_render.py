@@ -139,13 +139,15 @@ def test_users_own_copier_settings_do_not_leak_in(
 
 def test_answers_file_remembers_source_and_version_but_no_path(tmp_path: Path) -> None:
     found = template_of(tmp_path / ("long name " * 20))
-    template = Template("tiny", found.path, "git+scaffold:tiny", "v1.2.3")
+    template = Template("tiny", found.path, "https://templates.scaffold.invalid/tiny.git", "v1.2.3")
     render(template, tmp_path / "myapp", {})
     text = (tmp_path / "myapp/.copier-answers.yml").read_text()
-    assert text.startswith("# Answers.\n_commit: v1.2.3\n_src_path: git+scaffold:tiny\n")
+    assert text.startswith(
+        "# Answers.\n_commit: v1.2.3\n_src_path: https://templates.scaffold.invalid/tiny.git\n"
+    )
     assert yaml.safe_load(text) == {
         "_commit": "v1.2.3",
-        "_src_path": "git+scaffold:tiny",
+        "_src_path": "https://templates.scaffold.invalid/tiny.git",
         "project_name": "myapp",
         "language": "python",
         "version": "3",

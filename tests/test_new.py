@@ -13,7 +13,6 @@ import pexpect
 import pytest
 import yaml
 
-from scaffold import __version__
 from scaffold.generate import questions, sources
 
 SCAFFOLD = str(Path(sys.executable).with_name("scaffold"))
@@ -62,6 +61,13 @@ def answers_in(folder: str) -> dict[str, object]:
     return loaded
 
 
+def version_of_the_template() -> dict[str, str]:
+    """The keys of an answers file for the bundled template as it is now, between two releases or at one."""
+    template = sources.find("backend")
+    keys = {"_commit": template.version, "_commit_hash": template.commit}
+    return {key: value for key, value in keys.items() if value is not None}
+
+
 # ── in scripts ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -79,8 +85,8 @@ def test_defaults_make_a_committed_project_and_name_the_next_commands(workplace:
 def test_answers_file_remembers_what_an_update_needs_and_no_path() -> None:
     new("myapp", "--no-git", "-d", "database=mongo")
     assert answers_in("myapp") == {
-        "_commit": f"v{__version__}",
-        "_src_path": "git+scaffold:backend",
+        **version_of_the_template(),
+        "_src_path": "https://templates.scaffold.invalid/backend.git",
         "project_name": "myapp",
         "description": "A small backend service",
         "language": "python",
@@ -122,8 +128,9 @@ def test_json_is_one_document_and_a_contract(workplace: Path) -> None:
     assert document["path"] == str(workplace / "some/myapp")
     assert document["template"] == {
         "name": "backend",
-        "source": "git+scaffold:backend",
-        "version": f"v{__version__}",
+        "source": "https://templates.scaffold.invalid/backend.git",
+        "version": version_of_the_template()["_commit"],
+        "commit": version_of_the_template().get("_commit_hash"),
     }
     assert document["answers"]["language"] == "node"
     assert "compose.yaml" in document["files"]

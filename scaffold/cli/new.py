@@ -15,7 +15,6 @@ from scaffold.errors import UsageError
 
 if TYPE_CHECKING:
     from scaffold.generate.project import Project
-    from scaffold.generate.sources import Template
 
 
 def new(
@@ -41,7 +40,9 @@ def new(
     template: Annotated[
         str | None,
         typer.Option(
-            "--template", metavar="NAME|PATH", help="A bundled template, or the folder of another one."
+            "--template",
+            metavar="NAME|PATH|URL",
+            help="A bundled template, a folder or a git repository (also gh:owner/repo), each with @REF.",
         ),
     ] = None,
     pretend: Annotated[
@@ -74,32 +75,32 @@ def new(
       scaffold new myapp -d language=node -d database=mongo --defaults
       scaffold new myapp --answers team.yaml --pretend
     """
-    from scaffold.generate import destination, project, questions, render
+    from scaffold.generate import destination, project, questions, render, sources
 
-    source = _template(template)
     place = destination.check(_asked_destination() if dest is None else dest)
-    asked = questions.read(source)
-    typed = (*(questions.from_file(answers) if answers else ()), *questions.from_options(data or ()))
-    given = questions.parse(typed, asked, source)
-    if not defaults and prompts.has_terminal():
-        with prompts.session():
-            given = render.ask(source, place.path, given)
-    elif lacking := questions.missing(asked, given):
-        raise lacking
-    if pretend:
-        made = project.preview(source, place, given)
-    else:
-        made = project.create(source, place, given, git=not no_git)
+    with sources.opened(_reference(template)) as source:
+        asked = questions.read(source)
+        typed = (*(questions.from_file(answers) if answers else ()), *questions.from_options(data or ()))
+        given = questions.parse(typed, asked, source)
+        if not defaults and prompts.has_terminal():
+            with prompts.session():
+                given = render.ask(source, place.path, given)
+        elif lacking := questions.missing(asked, given):
+            raise lacking
+        if pretend:
+            made = project.preview(source, place, given)
+        else:
+            made = project.create(source, place, given, git=not no_git)
     console.result(_document(made), as_json=as_json, text=_summary(made))
 
 
-def _template(reference: str | None) -> Template:
+def _reference(reference: str | None) -> str:
     from scaffold.generate import sources
 
-    names = [template.name for template in sources.bundled()]
+    names = sources.names()
     if reference is None and len(names) > 1 and prompts.has_terminal():
-        reference = prompts.choose("Template", names, default=sources.DEFAULT, option="--template NAME")
-    return sources.find(reference or sources.DEFAULT)
+        return prompts.choose("Template", names, default=sources.DEFAULT, option="--template NAME")
+    return reference or sources.DEFAULT
 
 
 def _asked_destination() -> str:
@@ -115,6 +116,7 @@ def _document(made: Project) -> Mapping[str, object]:
             "name": made.template.name,
             "source": made.template.source,
             "version": made.template.version,
+            "commit": made.template.commit,
         },
         "answers": dict(made.rendered.answers),
         "files": list(made.rendered.files),
@@ -131,10 +133,12 @@ def _summary(made: Project) -> str:
 
         drawing = tree.draw(made.destination.given, made.rendered.files)
         return f"{drawing}\n\n{count} files would be written. Without --pretend they are."
-    lines = [f"Created {made.destination.given} from the {made.template.name} template: {count} files"]
+    version = f" {made.template.version}" if made.template.repository else ""
+    lines = [
+        f"Created {made.destination.given} from the {made.template.name} template{version}: {count} files"
+    ]
     lines[0] += ", first commit made." if made.repository.state == "committed" else "."
-    if made.repository.note:
-        lines.append(f"Note: {made.repository.note}")
+    lines += [f"Note: {note}" for note in (made.template.note, made.repository.note) if note]
     return "\n".join((*lines, "", "Next:", *(f"  {command}" for command in _next(made))))
 
 

@@ -18,6 +18,7 @@ from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.generate import confined, hostile, listing, questions
 from scaffold.generate.confined import Exceeded, Limits
 from scaffold.generate.destination import shortened
+from scaffold.generate.handover import handed_over
 from scaffold.generate.sources import Template
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 FILES_A_SECOND = 100  # that copier renders on a slow machine
 NAME = "project_name"  # the question whose default is the name of the destination
+COMMIT_HASH = "_commit_hash"  # in the answers file, beside copier's `_commit`
 _SOURCE = re.compile(r"^_src_path:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)  # YAML folds a long value
+_COMMIT = re.compile(r"^_commit:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,12 @@ def _copied(
     with warnings.catch_warnings(), _copier_errors(template, folder, given):
         warnings.simplefilter("ignore")
         import copier
-        from plumbum import local
 
-        # Without git in sight copier reads the folder as it stands. With it, copier asks git for every file
-        # written (`core.fileMode`), and renders the newest tag of a template that happens to be a repository.
-        with local.env(PATH=""):
+        with handed_over(template) as source:
             worker = copier.run_copy(
-                str(template.path),
+                source,
                 folder,
+                vcs_ref=template.commit if template.repository else None,
                 data=dict(given),
                 user_defaults={NAME: folder.name} if NAME in names else {},
                 defaults=not interactive,
@@ -133,14 +134,19 @@ def _no_collection() -> Iterator[None]:
 
 
 def _record_source(answers_file: Path, template: Template) -> None:
-    """Note where the project came from in a form that means the same on every machine."""
+    """Note where the project came from in a form that means the same on every machine.
+
+    The hash of the commit stands beside its name, since a tag can be moved. Plain copier passes over this
+    key, and leaves it out when it writes the file anew.
+    """
+    keys = {"_commit": template.version, COMMIT_HASH: template.commit, "_src_path": template.source}
     recorded = "".join(
-        f"{key}: {questions.yaml_text(value)}\n"
-        for key, value in (("_commit", template.version), ("_src_path", template.source))
-        if value is not None
+        f"{key}: {questions.yaml_text(value)}\n" for key, value in keys.items() if value is not None
     )
     text = answers_file.read_text(encoding="utf-8")
-    answers_file.write_text(_SOURCE.sub(lambda _: recorded, text, count=1), encoding="utf-8")
+    if _SOURCE.search(text):
+        text = _SOURCE.sub(lambda _: recorded, _COMMIT.sub("", text, count=1), count=1)
+        answers_file.write_text(text, encoding="utf-8")
 
 
 # ── what copier raises ─────────────────────────────────────────────────────────────────────────────────
