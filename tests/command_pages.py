@@ -14,6 +14,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 
 SECTIONS = {
     "Create and run": ("new", "run", "plan", "env"),
+    "Follow a template": ("update", "diff"),
     "Look": ("status", "ps", "logs", "stats", "events", "volumes", "networks"),
     "Inside": ("shell", "exec", "db", "cp"),
     "Restart, stop, remove": ("restart", "stop", "kill", "down", "destroy"),

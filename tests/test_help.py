@@ -14,8 +14,8 @@ from tests.command_pages import PAGE, all_help, help_of, page
 
 ON_THE_ENGINE = set(COMMANDS) - {"new", "plan", "env"}
 """plan has --commands, and the other two work on files."""
-KNOWN_OTHERS = {"doctor", "update", "data", "templates"}
-"""Commands that do more than docker commands can say."""
+KNOWN_OTHERS = {"doctor", "update", "diff", "check", "adopt", "data", "templates"}
+"""Commands that do more than docker commands can say, or work on files only."""
 
 
 @pytest.fixture(scope="module")

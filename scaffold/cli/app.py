@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "new": "scaffold.cli.new:new",
+    "update": "scaffold.cli.update:update",
+    "diff": "scaffold.cli.update:diff",
     "run": "scaffold.cli.change:run",
     "plan": "scaffold.cli.change:plan",
     "env": "scaffold.cli.change:env",

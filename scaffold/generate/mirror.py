@@ -181,6 +181,11 @@ def describe(mirror: Mirror, at: str) -> str:
     return _read(mirror, "describe", "--tags", "--always", at).strip()
 
 
+def is_ancestor(mirror: Mirror, one: str, other: str) -> bool:
+    """Whether the history of `other` holds the commit `one`."""
+    return _git(mirror, "merge-base", "--is-ancestor", one, other).returncode == 0
+
+
 def files(mirror: Mirror, at: str) -> dict[str, tuple[str, str]]:
     """Every file of a commit with its mode and the hash of its content; a submodule has mode 160000."""
     found = {}

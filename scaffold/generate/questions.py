@@ -34,6 +34,7 @@ class Question:
     choices: tuple[object, ...] = ()
     is_required: bool = False
     is_list: bool = False
+    is_secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def _question(name: str, details: Mapping[Any, Any]) -> Question:
         choices=_choices(details.get("choices")),
         is_required="default" not in details and details.get("when", True) is True,
         is_list=bool(details.get("multiselect")),
+        is_secret=details.get("secret") is True,
     )
 
 

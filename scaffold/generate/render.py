@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.generate import confined, hostile, listing, questions
@@ -37,6 +37,20 @@ class Rendered:
 
     answers: Mapping[str, object]
     files: tuple[str, ...]
+    once: tuple[str, ...] = ()
+    """Those of the files that the template writes only where they are missing (`_skip_if_exists`)."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """What a project gives to a rendering of its template: the answers file, and others that it may read.
+
+    `asked` are the questions to put to the person; all others keep the answer that the file has.
+    """
+
+    answers_file: str
+    files: Mapping[str, bytes]
+    asked: tuple[str, ...] = ()
 
 
 def ask(template: Template, folder: Path, given: Mapping[str, object]) -> dict[str, object]:
@@ -58,13 +72,61 @@ def render(template: Template, folder: Path, given: Mapping[str, object]) -> Ren
     return Rendered(copied.answers, written)
 
 
+def ask_again(
+    template: Template, folder: Path, given: Mapping[str, object], again: Again
+) -> dict[str, object]:
+    """The answers to `again.asked` and `given`; writes the project's own files into the folder."""
+    _prepare(folder, again)
+    answers = _copy(template, folder, given, interactive=True, again=again).answers
+    return {name: value for name, value in answers.items() if name in again.asked or name in given}
+
+
+def again(template: Template, folder: Path, given: Mapping[str, object], again: Again) -> Rendered:
+    """Render a version of the template that a project follows, with the answers that it has."""
+    _prepare(folder, again)
+    copied = _copy(template, folder, given, interactive=False, again=again)
+    entries = listing.of(folder)
+    hostile.check(entries)
+    answers_file = folder / again.answers_file
+    if answers_file.read_bytes() == again.files[again.answers_file]:
+        # A template without an answers file of its own: what the project has is all there is.
+        _rewrite(answers_file, copied.answers)
+    _record_source(answers_file, template)
+    return Rendered(copied.answers, listing.files(entries), copied.once)
+
+
+def _prepare(folder: Path, again: Again) -> None:
+    for name, content in again.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _rewrite(answers_file: Path, answers: Mapping[str, object]) -> None:
+    import yaml
+
+    before = yaml.safe_load(answers_file.read_bytes())
+    kept = {key: value for key, value in before.items() if key.startswith("_") or key in answers}
+    known = {key: value for key, value in answers.items() if key in kept}
+    if kept | known != before:
+        answers_file.write_text(yaml.safe_dump(kept | known, sort_keys=False), encoding="utf-8")
+
+
 @dataclass(frozen=True)
 class _Copied:
     answers: dict[str, object]
     answers_file: Path
+    once: tuple[str, ...]
 
 
-def _copy(template: Template, folder: Path, given: Mapping[str, object], *, interactive: bool) -> _Copied:
+def _copy(
+    template: Template,
+    folder: Path,
+    given: Mapping[str, object],
+    *,
+    interactive: bool,
+    again: Again | None = None,
+) -> _Copied:
     """Run copier in a process of its own: a template's expressions get so much time and memory, no more."""
     source = listing.readable(template.path, leaving_out=frozenset({".git"}))
     hostile.check_template(source)
@@ -78,7 +140,9 @@ def _copy(template: Template, folder: Path, given: Mapping[str, object], *, inte
     try:
         with _no_collection():
             return confined.run(
-                lambda: _copied(template, folder, given, names, interactive=interactive), limits, folder
+                lambda: _copied(template, folder, given, names, _settings(again, interactive=interactive)),
+                limits,
+                folder,
             )
     except Exceeded as error:
         raise ScaffoldError(
@@ -89,13 +153,34 @@ def _copy(template: Template, folder: Path, given: Mapping[str, object], *, inte
         raise Interrupted("Interrupted: nothing was written.") from error
 
 
+def _settings(again: Again | None, *, interactive: bool) -> dict[str, Any]:
+    """How copier is to work."""
+    # Asking is a run that may write nothing and has nothing to render.
+    settings: dict[str, Any] = {"pretend": interactive, "exclude": ("*",) if interactive else ()}
+    if again is None:
+        return {**settings, "defaults": not interactive}
+    return {
+        **settings,
+        "defaults": True,
+        "ask": again.asked if interactive else (),
+        "answers_file": again.answers_file,
+        "overwrite": True,  # of the answers file, which lies there
+    }
+
+
 def _copied(
-    template: Template, folder: Path, given: Mapping[str, object], names: set[str], *, interactive: bool
+    template: Template,
+    folder: Path,
+    given: Mapping[str, object],
+    names: set[str],
+    settings: Mapping[str, Any],
 ) -> _Copied:
     with warnings.catch_warnings(), _copier_errors(template, folder, given):
         warnings.simplefilter("ignore")
         import copier
 
+        if "answers_file" in settings:
+            _say_update()
         with handed_over(template) as source:
             worker = copier.run_copy(
                 source,
@@ -103,22 +188,33 @@ def _copied(
                 vcs_ref=template.commit if template.repository else None,
                 data=dict(given),
                 user_defaults={NAME: folder.name} if NAME in names else {},
-                defaults=not interactive,
-                # Asking is a run that may write nothing and has nothing to render.
-                pretend=interactive,
-                exclude=("*",) if interactive else (),
                 quiet=True,
                 settings=copier.Settings(),
+                **settings,
             )
         hidden = worker.answers.hidden
         combined = worker.answers.combined
         answers_file = worker.answers_relpath
+        once: tuple[str, ...] = ()
+        if worker.all_skip_if_exists and not settings["pretend"]:
+            written = listing.files(listing.of(folder))
+            once = tuple(path for path in written if worker.match_skip(Path(path)))
     if stray := next((name for name in given if name in hidden), None):
         raise UsageError(
             f"{stray}={given[stray]} has no effect: with these answers {stray} is not asked.",
             f"Leave {stray} out.",
         )
-    return _Copied({name: combined[name] for name in combined if name in names - hidden}, answers_file)
+    answers = {name: combined[name] for name in combined if name in names - hidden}
+    return _Copied(answers, answers_file, once)
+
+
+def _say_update() -> None:
+    """Let the template's expressions see an update in `_copier_operation`; this process makes one only."""
+    from copier import _main
+
+    operation = getattr(_main, "_operation", None)  # private: a test says when it goes
+    if operation is not None:
+        operation.set("update")
 
 
 @contextmanager
