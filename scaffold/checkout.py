@@ -39,9 +39,7 @@ class Checkout:
     def variables(self) -> dict[str, str]:
         """Return what .env says; empty when it is not there yet."""
         try:
-            return environment.parse(self.env_file.read_text())
-        except FileNotFoundError:
-            return {}
+            return variables_in(self.path)
         except (OSError, UnicodeDecodeError) as error:
             raise ProjectError(f"{self.env_file} cannot be read: {_why(error)}.") from error
 
@@ -59,7 +57,7 @@ def find(start: Path) -> Checkout:
     real = start.resolve()
     journal.recover(real)  # a killed update must not be taken for the project's own files
     for folder in (real, *real.parents):
-        files = _config_files(folder)
+        files = config_files(folder)
         if files:
             return Checkout(folder, files)
     raise UsageError(
@@ -68,10 +66,19 @@ def find(start: Path) -> Checkout:
     )
 
 
-def _config_files(folder: Path) -> tuple[Path, ...]:
-    named = os.environ.get("COMPOSE_FILE")
+def variables_in(folder: Path) -> dict[str, str]:
+    """Return what the .env in a folder says; empty when there is none. Raises OSError, UnicodeDecodeError."""
+    try:
+        return environment.parse((folder / ".env").read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def config_files(folder: Path) -> tuple[Path, ...]:
+    """Return the compose files of a folder, as Compose chooses them; none where no project is."""
+    named = _setting(folder, "COMPOSE_FILE")
     if named:
-        separator = os.environ.get("COMPOSE_PATH_SEPARATOR", os.pathsep)
+        separator = _setting(folder, "COMPOSE_PATH_SEPARATOR") or os.pathsep
         return tuple(
             (folder / name).resolve() for name in named.split(separator) if (folder / name).is_file()
         )
@@ -82,27 +89,12 @@ def _config_files(folder: Path) -> tuple[Path, ...]:
     return (main, override) if override else (main,)
 
 
-def claims(folder: Path, project: str) -> bool:
-    """Return whether the checkout in a folder is the one with this project name.
-
-    Without .env it is the one that gets the name back at its next run; what cannot be read counts as well.
-    """
+def _setting(folder: Path, name: str) -> str:
+    """Return a variable of the shell, else of the folder's .env; a .env that cannot be read has none."""
     try:
-        named = environment.parse((folder / ".env").read_text()).get(environment.PROJECT_NAME)
-    except (FileNotFoundError, NotADirectoryError):
-        given = project.endswith(f"-{names.checkout_hash(str(folder))}")
-        return given and folder.is_dir() and bool(_config_files(folder))
+        return os.environ.get(name) or variables_in(folder).get(name, "")
     except (OSError, UnicodeDecodeError):
-        return True
-    return named == project
-
-
-def is_same(one: Path, other: Path) -> bool:
-    """Return whether two paths lead to one folder: a link may stand where a project was."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
+        return ""
 
 
 def reserved_by_others(checkout: Checkout) -> frozenset[str]:
@@ -121,7 +113,7 @@ class Known:
     own: frozenset[int] = frozenset()
     """Those of them that belong to this checkout's own containers."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """Values of an earlier .env that this checkout's containers still carry, passwords among them."""
+    """The project's name, and values of an earlier .env that containers still carry, passwords among them."""
 
 
 def write_env(checkout: Checkout, known: Callable[[str, Mapping[str, str]], Known]) -> None:
@@ -152,7 +144,7 @@ def _filled(
         raise ProjectError(f"{example} cannot be read: {_why(error)}.") from error
     declared = environment.parse(text)
     prefix = declared.get(environment.PROJECT_NAME) or checkout.path.name
-    project = f"{environment.slug(prefix)}-{names.checkout_hash(str(checkout.path))}"
+    project = environment.unique(prefix, str(checkout.path))
     facts = known(project, declared)
     others = facts.taken - facts.own
     others |= {port for port, owner in reserved.items() if owner != str(checkout.path)}

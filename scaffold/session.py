@@ -41,6 +41,8 @@ class Session:
         self._resources = resources
         self._profiles = profiles
         self._write_env = write_env
+        self.notes: tuple[str, ...] = ()
+        """What is to be said of the name that was chosen."""
         self._resolving = self._begin() if checkout.env_file.exists() else None
 
     def _begin(self, variables: Mapping[str, str] | None = None) -> Resolving:
@@ -71,15 +73,30 @@ class Session:
             self._resolving = self._begin(None if self._write_env else variables)
         return self._resolving.result(self._profiles)
 
-    def _known(self, project: str, declared: Mapping[str, str]) -> checkouts.Known:
+    def _known(self, default: str, declared: Mapping[str, str]) -> checkouts.Known:
+        from scaffold import claims
         from scaffold.engine import inventory
 
+        chosen = claims.choose(self.engine, self.checkout, default, lambda: self._volumes(declared))
+        self.notes += (chosen.note,) if chosen.note else ()
+        project = chosen.name
         own = inventory.own_containers(self.engine, project, str(self.checkout.path))
+        recovered = self._recovered(project, declared, own) if own else {}
         return checkouts.Known(
             taken=frozenset(inventory.ports(self.engine)),
             own=inventory.own_ports(own),
-            variables=self._recovered(project, declared, own) if own else {},
+            variables={**recovered, environment.PROJECT_NAME: project},
         )
+
+    def _volumes(self, declared: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the volumes of compose.yaml as Compose names them without .env."""
+        from scaffold.stack import recovery
+
+        try:
+            desired = self._begin(recovery.probes(declared)).result(self._profiles)
+        except ProjectError:
+            return ()
+        return tuple(volume.name for volume in desired.volumes)
 
     def _recovered(
         self, project: str, declared: Mapping[str, str], own: tuple[Container, ...]

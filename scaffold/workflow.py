@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaffold import checkout as checkouts
-from scaffold import completions
-from scaffold.checkout import Checkout
+from scaffold import completions, folders
 from scaffold.clock import Clock
-from scaffold.errors import ProjectError
 from scaffold.interrupt import Cancellation
 from scaffold.session import Session
 from scaffold.stack import desired as wish
-from scaffold.stack import environment, names, once, status
+from scaffold.stack import identity, names, once, status
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Observed
@@ -37,6 +33,8 @@ class Situation:
     desired: Desired
     observed: Observed
     plan: Plan
+    notes: tuple[str, ...] = ()
+    """What is to be said before anything is done."""
 
 
 def examine(
@@ -59,9 +57,9 @@ def examine(
                 observed = _observed(session, desired)
             desired = desired.with_builds(builds.result())
     with clock.phase("plan"):
-        _check_name(session, desired)
-        check_owner(session.checkout, desired, observed)
-        return Situation(desired, observed, planning.plan(desired, observed, wishes))
+        notes = _checked(session, desired, observed, wishes.new_data)
+        notes += planning.left_alone(desired, observed)
+        return Situation(desired, observed, planning.plan(desired, observed, wishes), notes)
 
 
 def check_ports(session: Session, situation: Situation) -> None:
@@ -77,16 +75,29 @@ EMPTY = Observed()
 def observe(session: Session) -> Observed:
     """Return what the engine has for the project, once it is certain that it is this checkout's."""
     observed = _observed(session, session.desired)
-    _check_name(session, session.desired)
-    check_owner(session.checkout, session.desired, observed)
+    _checked(session, session.desired, observed)
     return observed
+
+
+def _checked(
+    session: Session, desired: Desired, observed: Observed, consent: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return what is to be said of the project's name, once it is certain that it is this checkout's."""
+    from scaffold import claims
+
+    return (*session.notes, *claims.check(session.engine, session.checkout, desired, observed, consent))
 
 
 def _observed(session: Session, desired: Desired) -> Observed:
     from scaffold.engine import observe as reader
 
-    observed = reader.observe(session.engine, desired)
+    observed = identity.apart(reader.observe(session.engine, desired), desired, folders.real)
     return replace(observed, completions=completions.read(session.checkout))
+
+
+def settle_in(session: Session) -> None:
+    """Note that the project is run in this folder: a clone that comes to its place later is another one."""
+    folders.remember(session.desired.project, session.checkout.path)
 
 
 def remember(session: Session, observed: Observed) -> None:
@@ -140,7 +151,12 @@ def destruction(session: Session, observed: Observed) -> Plan:
     from scaffold.engine import images
 
     desired = session.desired
-    own = [volume.name for volume in observed.volumes if volume.project == desired.project]
+    strange = planning.strange_volumes(desired, observed)
+    own = [
+        volume.name
+        for volume in observed.volumes
+        if volume.project == desired.project and volume.name not in strange
+    ]
     built = {service.image for service in desired.services if service.build} & observed.images.keys()
     # Those of services that are switched off, and those that newer builds have left without a name.
     known = built | {f"{name}:latest" for name in built}
@@ -181,43 +197,10 @@ def _builds(session: Session) -> Mapping[str, wish.Build]:
     )
 
 
-def _check_name(session: Session, desired: Desired) -> None:
-    """Raise ProjectError when .env has lost its name: the project's own data would seem to be gone."""
-    if environment.PROJECT_NAME in session.variables or environment.PROJECT_NAME in os.environ:
-        return
-    from scaffold.engine import inventory
-
-    known = inventory.projects_at(session.engine, desired.path)
-    if known and desired.project not in known:
-        raise ProjectError(
-            f"{session.checkout.env_file} has no {environment.PROJECT_NAME}, and what was made here before "
-            f"belongs to {' and '.join(known)}.",
-            f"Put {environment.PROJECT_NAME}={known[0]} back into it.",
-        )
-
-
-def check_owner(checkout: Checkout, desired: Desired, observed: Observed) -> None:
-    """Raise ProjectError when the containers or data of this name belong to another checkout that is there.
-
-    A folder copied together with its .env would otherwise share, and then delete, the first one's data.
-    """
-    if desired.project.endswith(f"-{names.checkout_hash(str(checkout.path))}"):
-        return  # .env was written for this very folder
-    owners = set(_former_paths(desired, observed)) | checkouts.reserved_by_others(checkout)
-    for owner in sorted(owners):
-        folder = Path(owner)
-        if checkouts.is_same(folder, checkout.path) or not checkouts.claims(folder, desired.project):
-            continue
-        raise ProjectError(
-            f"The name {desired.project} belongs to the project in {owner}; .env was copied from it.",
-            f"Remove {checkout.env_file}; the next `scaffold run` writes one with names of its own.",
-        )
-
-
 def moved_from(situation: Situation) -> str | None:
     """Return where the project was before its folder was moved; None once a container says that it is here.
 
-    Only what `check_owner` has let pass: nobody is left there who could miss the data.
+    Only what `claims.check` has let pass: nobody is left there who could miss the data.
     """
     containers = [item for item in situation.observed.containers if not item.one_off]
     if any(item.path == situation.desired.path for item in containers):

@@ -42,6 +42,14 @@ def run(
     explain: options.Explain = False,
     timings: Annotated[bool, typer.Option("--timings", help="Show at the end where the time went.")] = False,
     profile: options.Profiles = None,
+    new_data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--new-data",
+            metavar="NAME",
+            help="Begin without data under this name, although there is some that may be meant.",
+        ),
+    ] = None,
     timeout: options.Timeout = 120.0,
     no_wait: options.NoWait = False,
     quiet: options.Quiet = False,
@@ -75,13 +83,15 @@ def run(
             from scaffold import workflow
             from scaffold.stack.plan import Wishes
 
-        wishes = Wishes(build=build, recreate=recreate)
+        wishes = Wishes(build=build, recreate=recreate, new_data=tuple(new_data or ()))
         situation = workflow.examine(session, wishes, clock)
+        _tell(situation, quiet=quiet)
         if dry_run or explain:
             _show(situation, session, commands=explain, as_json=as_json)
             return
         with clock.phase("check ports"):
             workflow.check_ports(session, situation)
+        workflow.settle_in(session)
         moved = workflow.moved_from(situation)
         if moved and not quiet:
             console.note(f"This project was in {moved} before. It goes on here, with its data.")
@@ -128,6 +138,8 @@ def env(
         there = checkout.env_file.exists()
         with opened(checkout, write_env=True) as session:
             variables = session.variables
+            for note in session.notes:
+                console.note(note)
     said = f"{checkout.env_file} is there already." if there else f"Wrote {checkout.env_file}."
     document = {"path": str(checkout.env_file), "written": not there, "variables": sorted(variables)}
     console.result(document, as_json=as_json, text=said)
@@ -158,6 +170,7 @@ def plan(
         from scaffold import workflow
 
         situation = workflow.examine(session)
+        _tell(situation, quiet=False)
         _show(situation, session, commands=commands, as_json=as_json)
     if exit_code and situation.plan.changes:
         raise typer.Exit(2)
@@ -222,7 +235,7 @@ def down(
     kept = [volume.name for volume in observed.volumes if volume.project == session.desired.project]
     said = "Removed." if steps.changes else "There was nothing to remove."
     said += f" The data stays in volume {', '.join(kept)}." if kept else ""
-    said += _nameless(planning.nameless(observed))
+    said += _nameless(planning.nameless(observed)) + _others(planning.others(observed))
     _ended(session, steps, said, as_json=as_json, quiet=quiet)
 
 
@@ -264,8 +277,19 @@ def destroy(
             _consent(session.desired.project, steps, yes_delete_data)
         tear_down(session, steps, cancellation, quiet=quiet)
     left = _nameless(planning.nameless(observed))
+    kept = planning.strange_volumes(session.desired, observed)
+    left += "".join(
+        f"\nVolume {name} stays: nothing says that this compose.yaml made it. `docker volume rm {name}` "
+        "removes it."
+        for name in kept
+    )
+    left += _others(planning.others(observed))
     said = f"Removed.{left}" if left else "Nothing of it is left on the engine."
     _ended(session, steps, said, as_json=as_json, quiet=quiet)
+
+
+def _others(notes: tuple[str, ...]) -> str:
+    return "".join(f"\n{note}" for note in notes)
 
 
 def _nameless(volumes: tuple[tuple[str, str, str], ...]) -> str:
@@ -297,6 +321,11 @@ def _commands(session: Session, steps: Plan, *, as_json: bool) -> None:
 
     lines = explain.commands(steps, session.desired, session.variables)
     explained(lines, session.desired.project, as_json=as_json)
+
+
+def _tell(situation: Situation, *, quiet: bool) -> None:
+    for note in () if quiet else situation.notes:
+        console.note(note)
 
 
 def _show(situation: Situation, session: Session, *, commands: bool, as_json: bool) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from scaffold.engine import observe
 from scaffold.engine.client import Engine, engine_errors
-from scaffold.stack import names
+from scaffold.folders import is_same
+from scaffold.stack import identity, names
+from scaffold.stack.identity import Trace
 from scaffold.stack.observed import Container
 
 
@@ -45,7 +48,8 @@ def _host_ports(document: Mapping[str, Any]) -> set[int]:
 def own_containers(engine: Engine, project: str, path: str) -> tuple[Container, ...]:
     """Return the project's containers, as far as they were made at `path`."""
     with engine_errors("reading the containers"):
-        return tuple(item for item in observe.containers(engine, project) if item.path == path)
+        found = observe.containers(engine, project)
+    return tuple(item for item in found if item.path == path or is_same(Path(item.path or "/"), Path(path)))
 
 
 def own_ports(containers: Iterable[Container]) -> frozenset[int]:
@@ -53,10 +57,19 @@ def own_ports(containers: Iterable[Container]) -> frozenset[int]:
     return frozenset(port for item in containers for port in _host_ports(item.body))
 
 
-def projects_at(engine: Engine, path: str) -> tuple[str, ...]:
-    """Return the names of the projects whose containers or volumes were made at `path`."""
-    filters = {"label": [f"{names.PATH}={path}"]}
-    with engine_errors("reading what was made here before"):
-        found = engine.get("/containers/json", all=1, filters=filters)
-        found += engine.get("/volumes", filters=filters)["Volumes"] or []
-    return tuple(sorted({(item.get("Labels") or {}).get(names.PROJECT, "") for item in found} - {""}))
+def traces(engine: Engine) -> tuple[Trace, ...]:
+    """Return every container and volume that carries a project's name, except one-off containers."""
+    with engine_errors("reading what was made before"):
+        containers = engine.get("/containers/json", all=True)
+        volumes = engine.get("/volumes").get("Volumes") or ()
+    found = [
+        identity.trace("container", _name(item), item.get("Labels") or {}, running=item["State"] == "running")
+        for item in containers
+        if (item.get("Labels") or {}).get(names.ONE_OFF, "False") != "True"
+    ]
+    found += [identity.trace("volume", item["Name"], item.get("Labels") or {}) for item in volumes]
+    return tuple(item for item in found if item.project)
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    return str(item["Names"][0]).lstrip("/") if item["Names"] else str(item["Id"])[:12]

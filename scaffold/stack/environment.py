@@ -65,12 +65,27 @@ def _value(
 
 
 def _project(prefix: str, real_path: str, kept: Mapping[str, str]) -> str:
-    return kept.get(PROJECT_NAME) or f"{slug(prefix)}-{names.checkout_hash(real_path)}"
+    return kept.get(PROJECT_NAME) or unique(prefix, real_path)
+
+
+def unique(prefix: str, real_path: str) -> str:
+    """Return the project's name that no other folder of this machine has."""
+    return f"{slug(prefix)}-{names.checkout_hash(real_path)}"
 
 
 def slug(name: str) -> str:
     """Return a name that Compose accepts: lower case, digits, dashes, underscores."""
     return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "project"
+
+
+def numbered(name: str, number: int = 2) -> str:
+    """Return the name of another project at the same path."""
+    return f"{name}-{number}"
+
+
+def folder_name(name: str) -> str:
+    """Return the project's name that Compose makes of a folder's name when nothing else gives one."""
+    return re.sub(r"[^a-z0-9_-]+", "", name.lower()).lstrip("_-")
 
 
 def parse(text: str) -> dict[str, str]:

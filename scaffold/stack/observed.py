@@ -128,6 +128,13 @@ class Observed:
     volumes: tuple[Volume, ...] = ()
     images: Mapping[str, Image] = field(default_factory=dict)
     completions: tuple[Completion, ...] = ()
+    others: tuple[Container, ...] = ()
+    """Containers with the project's name that were made from other compose files: none of ours."""
+
+    @property
+    def in_use(self) -> frozenset[str]:
+        """Return the networks and volumes that those containers use."""
+        return frozenset(name for item in self.others for name in (*item.networks, *item.volumes))
 
     def of_service(self, name: str) -> tuple[Container, ...]:
         """Return the service's containers by number, without one-off ones."""

@@ -39,6 +39,8 @@ from scaffold.stack.steps import (
 
 NOT_THERE = "not there yet"
 """The reason of a first start."""
+UP = ("running", "paused", "restarting")
+"""The states of a container that has a process."""
 DEFAULT_STOP_TIMEOUT = 10
 """Seconds, the engine's own, for containers whose service is no longer known."""
 
@@ -78,6 +80,8 @@ class Wishes:
     recreate: bool = False
     services: tuple[str, ...] = ()
     """Only these and what they depend on; empty means all."""
+    new_data: tuple[str, ...] = ()
+    """Names that are to begin without data, although there is some that may be meant."""
 
 
 NOTHING_MORE = Wishes()
@@ -109,6 +113,7 @@ def plan(desired: Desired, observed: Observed, wishes: Wishes = NOTHING_MORE) ->
     our name that belongs to somebody else.
     """
     services = _chosen(desired, wishes.services)
+    _check_containers(desired, services, observed)
     draft = _Draft()
     images = _images(draft, services, observed, wishes)
     # A network cannot be recreated for some of its containers only.
@@ -124,6 +129,20 @@ def plan(desired: Desired, observed: Observed, wishes: Wishes = NOTHING_MORE) ->
     if not wishes.services:
         _unused_networks(draft, desired, observed, stops)
     return Plan(tuple(draft.steps))
+
+
+def _check_containers(desired: Desired, services: tuple[Service, ...], observed: Observed) -> None:
+    """Raise ProjectError where a container of another compose file has a name that a service needs."""
+    taken = {item.name: item for item in observed.others}
+    for service in services:
+        for name in wish.container_names(desired, service):
+            if name in taken:
+                made = taken[name].labels.get(names.CONFIG_FILES, "")
+                raise ProjectError(
+                    f"services.{service.name}: container {name} was made from {made}.",
+                    f"Remove it with `docker rm -f {name}`, which keeps its volumes, or give the service "
+                    "another name.",
+                )
 
 
 def teardown(
@@ -152,6 +171,7 @@ def teardown(
     # Whoever declares something external keeps it, also when it was once made here.
     external = {network.name for network in desired.networks if network.external}
     external |= {volume.name for volume in desired.volumes if volume.external}
+    external |= observed.in_use
     for network in observed.networks:
         if network.project == desired.project and network.name not in external:
             draft.add(RemoveNetwork(network.name, reason), stops.values())
@@ -161,6 +181,46 @@ def teardown(
     for reference in sorted(images):
         draft.add(RemoveImage(reference, reason), stops.values())
     return Plan(tuple(draft.steps))
+
+
+def left_alone(desired: Desired, observed: Observed) -> tuple[str, ...]:
+    """Return what is to be said of containers that carry the project's name and stay as they are."""
+    known = {service.name for service in desired.services} | set(desired.inactive)
+    kept = (item for item in observed.containers if item.service not in known and not item.one_off)
+    return (
+        *others(observed),
+        *(
+            f"Container {item.name} stays: its service is no longer in compose.yaml, and {_detached(left)}. "
+            f"`docker rm {item.name}` removes it and keeps the volume."
+            for item in kept
+            if (left := _alone(item, observed)) and item.state not in UP
+        ),
+    )
+
+
+def others(observed: Observed) -> tuple[str, ...]:
+    """Return what is to be said of containers that other compose files have made."""
+    return tuple(
+        f"Container {item.name} is left alone: it was made from {item.labels.get(names.CONFIG_FILES, '')}."
+        for item in observed.others
+    )
+
+
+def strange_volumes(desired: Desired, observed: Observed) -> tuple[str, ...]:
+    """Return the volumes with the project's name that may be those of another compose file.
+
+    compose.yaml does not have them, and scaffold has not made them; or a container of such a file uses them.
+    """
+    declared = {volume.name for volume in desired.volumes}
+    return tuple(
+        volume.name
+        for volume in observed.volumes
+        if volume.project == desired.project
+        and (
+            volume.name in observed.in_use
+            or (volume.name not in declared and names.PATH not in volume.labels)
+        )
+    )
 
 
 def nameless(observed: Observed) -> tuple[tuple[str, str, str], ...]:
@@ -180,7 +240,7 @@ def stop(desired: Desired, observed: Observed, services: Collection[str] = ()) -
     for container in _dependents_first(observed.containers):
         if container.one_off or (services and container.service not in services):
             continue
-        if container.state not in ("running", "paused", "restarting"):
+        if container.state not in UP:
             continue
         after = _after_dependents(container, observed, stops)
         step = StopContainer(container.name, _timeout(desired, container), "stop")
@@ -461,9 +521,11 @@ def _removals(
         for container in observed.of_service(service.name)
     }
     known = {service.name for service in desired.services} | set(desired.inactive)
+    surplus = {name for fate in fates.values() for name in fate.surplus}
     for container in observed.containers if whole else ():
         if container.service not in known and not container.one_off:
             reasons.setdefault(container.name, ("its service is no longer in compose.yaml", None))
+            surplus.add(container.name)
     for container in observed.containers:
         # Those of services whose profile is not active: they would not start again on another network.
         network = next((name for name in container.networks if name in stale), None)
@@ -483,6 +545,12 @@ def _removals(
                 aside = stops.get(names.set_aside(container.name))
                 stopped = _stopped(draft, container, timeout, reason, [*waits, image, aside])
                 stops[container.name] = draft.add(SetAsideContainer(container.name, reason), stopped)
+            elif container.name in surplus and (left := _alone(container, observed)):
+                # Without its container nothing would find such a volume again, and a prune would take it.
+                said = f"{reason}; it stays, since {_detached(left)}"
+                if container.state in UP:
+                    step = StopContainer(container.name, timeout, said, Impact.RECREATE)
+                    stops[container.name] = draft.add(step, waits)
             else:
                 reason = _parting(container, observed, reason)
                 _remove(draft, container, timeout, reason, [*waits, image], stops)
@@ -506,18 +574,36 @@ def _remove(
 
 def _parting(container: Container, observed: Observed, reason: str) -> str:
     """Add to the reason of a removal which anonymous volumes will be on their own afterwards."""
-    used = {name for other in observed.containers if other is not container for name in other.volumes}
-    left = [f"{name[:12]} ({target})" for name, target in container.anonymous if name not in used]
+    left = _alone(container, observed)
     if not left:
         return reason
-    return f"{reason}; the data stays in volume {', '.join(left)}, which nothing will use again"
+    return f"{reason}; the data stays in volume {_shortly(left)}, which nothing will use again"
+
+
+def _alone(container: Container, observed: Observed) -> tuple[tuple[str, str], ...]:
+    """Return (volume, target) of the anonymous volumes that only this container uses."""
+    everybody = (*observed.containers, *observed.others)
+    used = {name for other in everybody if other is not container for name in other.volumes}
+    return tuple((name, target) for name, target in container.anonymous if name not in used)
+
+
+def _shortly(volumes: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{name[:12]} ({target})" for name, target in volumes)
+
+
+def _detached(left: Collection[tuple[str, str]]) -> str:
+    several = len(left) > 1
+    return (
+        f"volume{'s' if several else ''} {_shortly(left)} ha{'ve' if several else 's'} no name "
+        "and may hold data"
+    )
 
 
 def _stopped(
     draft: _Draft, container: Container, timeout: int, reason: str, after: Iterable[int | None]
 ) -> list[int | None]:
     """Stop a container that is in the way; return what its removal waits for."""
-    if container.state not in ("running", "paused", "restarting"):
+    if container.state not in UP:
         return list(after)
     return [draft.add(StopContainer(container.name, timeout, reason, Impact.RECREATE), after)]
 
@@ -575,6 +661,13 @@ def _stale_networks(desired: Desired, observed: Observed) -> dict[str, str]:
                 "Use it with `external: true`, or remove it with `docker network rm " + network.name + "`.",
             )
         reason = _network_difference(network, found.labels.get(names.DIGEST, ""), observed)
+        holder = next((item for item in observed.others if network.name in item.networks), None)
+        if reason and holder:
+            raise ProjectError(
+                f"networks.{network.key}: {network.name} has to be made anew ({reason}), and container "
+                f"{holder.name}, made from {holder.labels.get(names.CONFIG_FILES, '')}, is on it.",
+                f"Remove that container first: `docker rm -f {holder.name}` keeps its volumes.",
+            )
         if reason:
             stale[network.name] = reason
     return stale
@@ -634,7 +727,7 @@ def _networks(
 def _unused_networks(draft: _Draft, desired: Desired, observed: Observed, stops: Mapping[str, int]) -> None:
     wanted = {network.name for network in desired.networks}
     for network in observed.networks:
-        if network.project != desired.project or network.name in wanted:
+        if network.project != desired.project or network.name in wanted or network.name in observed.in_use:
             continue
         waits = [stops.get(item.name) for item in observed.containers if network.name in item.networks]
         draft.add(RemoveNetwork(network.name, "no longer in compose.yaml", Impact.RECREATE), waits)

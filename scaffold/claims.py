@@ -1,0 +1,184 @@
+"""Ask the engine and the folders whose a project's name is, before anything is planned. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaffold import checkout as checkouts
+from scaffold import folders
+from scaffold.checkout import Checkout
+from scaffold.engine import inventory
+from scaffold.engine.client import Engine
+from scaffold.errors import ProjectError
+from scaffold.stack import environment, identity
+from scaffold.stack.desired import Desired
+from scaffold.stack.identity import Candidate, Chosen, Facts, Meaning, Source, Trace, Undecided
+from scaffold.stack.observed import Observed
+
+
+def check(
+    engine: Engine, checkout: Checkout, desired: Desired, observed: Observed, consent: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return what is to be said of the project's name.
+
+    Raises ProjectError when it belongs to another folder that is there, or when what was made here has
+    another name; `consent` are names that a person wants to begin anew.
+    """
+    name, path = desired.project, str(checkout.path)
+    found = identity.traces(observed, name)
+    record = folders.record(name)
+    elsewhere = {trace.path for trace in found} - {"", path}
+    elsewhere |= {record.path} - {path} if record else set()
+    if not identity.is_of(name, path):
+        # Nobody knows where a name that a person chose was used as well.
+        elsewhere |= checkouts.reserved_by_others(checkout)
+    if elsewhere:
+        others = tuple(folders.meaning(other, checkout.path) for other in sorted(elsewhere))
+        owner = identity.rival(Facts(name, path, found, others, record))
+        if owner is not None:
+            raise _belongs(owner, desired, checkout)
+    return () if found or name in consent else _older(engine, checkout, desired)
+
+
+def _belongs(owner: Meaning, desired: Desired, checkout: Checkout) -> ProjectError:
+    mine = folders.meaning(str(checkout.path), checkout.path)
+    said = f"The name {desired.project} belongs to the project in {owner.path}"
+    fresh = environment.unique(checkout.path.name, str(checkout.path))
+    name = f"{environment.PROJECT_NAME}={fresh}"
+    match mine.source:
+        case Source.ENV_FILE if identity.is_of(desired.project, owner.path):
+            copied = f"Remove {checkout.env_file}; the next `scaffold run` writes one with names of its own."
+            if owner.source is Source.ENV_FILE or owner.source is Source.SHELL:
+                return ProjectError(f"{said}; .env was copied from it.", copied)
+            return ProjectError(
+                f"{said}, which has no .env; this one's was copied, or this folder was moved.",
+                f"{copied} But if the data is this folder's, put {environment.PROJECT_NAME}="
+                f"{environment.numbered(desired.project)} into {owner.path}/.env.",
+            )
+        case Source.SHELL:
+            return ProjectError(
+                f"{said}; here it comes from {environment.PROJECT_NAME} in this shell.",
+                f"`unset {environment.PROJECT_NAME}`, or give this folder another name with `export {name}`.",
+            )
+        case _:
+            return ProjectError(
+                f"{said}; here it comes from {mine.source}.",
+                f"Put {name} into {checkout.env_file}: this folder then has a name and data of its own.",
+            )
+
+
+def _older(engine: Engine, checkout: Checkout, desired: Desired) -> tuple[str, ...]:
+    """Look for what was made in this folder under another name, when nothing has the present one yet."""
+    name = desired.project
+    history = _History.read(engine, checkout)
+    older = [
+        candidate
+        for candidate in map(history.candidate, history.names_here(but={name}))
+        # Of those that another folder has made, or may have, the name of this one says that it knows.
+        if not ((candidate.foreign or candidate.doubt) and identity.is_of(name, str(checkout.path)))
+        and identity.rival(candidate.facts) is None
+    ]
+    if not older:
+        return ()
+    source = folders.meaning(str(checkout.path), checkout.path).source
+    there = "; ".join(f"{item.name} ({identity.listed(item.here)})" for item in older)
+    if source is Source.SHELL:
+        # A name for this one command, as a build server gives it.
+        return (f"Beside {name}, this folder has what was made here as {there}.",)
+    first = older[0].name
+    raise ProjectError(
+        f"This project is called {name} now, by {source}, and what was made here before is {there}. "
+        "Nothing was changed.",
+        f"Put {environment.PROJECT_NAME}={first} into {checkout.env_file} to go on with it; "
+        f"`scaffold run --new-data {name}` begins anew beside it.",
+    )
+
+
+def choose(
+    engine: Engine, checkout: Checkout, default: str, declared: Callable[[], Collection[str]]
+) -> Chosen:
+    """Return the name for a checkout without .env: the one that its containers and data have, or a new one.
+
+    `declared` returns the names of the volumes in compose.yaml as Compose resolves them without .env.
+    """
+    history = _History.read(engine, checkout)
+    composed = folders.meaning(str(checkout.path), checkout.path).name
+    candidates = [history.candidate(name) for name in history.names_here()]
+    if composed and composed not in {item.name for item in candidates}:
+        # The volumes that Compose makes do not say where: those that this compose.yaml names are meant.
+        unplaced = [item for item in history.of(composed) if item.kind == "volume" and not item.path]
+        wanted = declared() if unplaced else ()
+        here = tuple(item for item in unplaced if item.name in wanted)
+        if here:
+            candidates.append(history.candidate(composed, here))
+    match identity.choose(default, candidates, history.projects):
+        case Chosen() as chosen:
+            return chosen
+        case Undecided(names=(only,), doubt=other):
+            raise ProjectError(
+                f"{only} was made in {checkout.path}, and {other}/.env has that name too: "
+                "it may have been moved to there. Nothing was changed.",
+                f"If {other} is that project, put {environment.PROJECT_NAME}={environment.numbered(only)} "
+                f"into {checkout.env_file}; if it is a copy, remove {other}/.env.",
+            )
+        case Undecided(names=several):
+            raise ProjectError(
+                f"What was made in {checkout.path} belongs to {' and '.join(several)}, and there is no .env.",
+                f"Choose one: put {environment.PROJECT_NAME}={several[0]} into {checkout.env_file}.",
+            )
+
+
+@dataclass(frozen=True)
+class _History:
+    """What the engine has of all projects, seen from one checkout."""
+
+    checkout: Checkout
+    traces: tuple[Trace, ...]
+    here: frozenset[str]
+    """The paths in them that lead to this folder."""
+
+    @classmethod
+    def read(cls, engine: Engine, checkout: Checkout) -> _History:
+        traces = inventory.traces(engine)
+        paths = {trace.path for trace in traces if trace.path}
+        return cls(
+            checkout,
+            traces,
+            frozenset(path for path in paths if folders.is_same(Path(path), checkout.path)),
+        )
+
+    @property
+    def projects(self) -> frozenset[str]:
+        return frozenset(trace.project for trace in self.traces)
+
+    def names_here(self, but: Iterable[str] = ()) -> tuple[str, ...]:
+        return tuple(sorted({item.project for item in self.traces if self._is_here(item)} - set(but)))
+
+    def _is_here(self, trace: Trace) -> bool:
+        if trace.path not in self.here:
+            return False
+        own = map(str, self.checkout.config_files)
+        return not identity.is_strange(trace.files, own, folders.real, known=True)
+
+    def of(self, name: str) -> tuple[Trace, ...]:
+        return tuple(item for item in self.traces if item.project == name)
+
+    def candidate(self, name: str, here: tuple[Trace, ...] = ()) -> Candidate:
+        """Return what is known of a name under which something was made here."""
+        path = self.checkout.path
+        traces = self.of(name)
+        record = folders.record(name)
+        used = {item.path for item in traces} | ({record.path} if record else set())
+        meanings = [folders.meaning(item, path) for item in sorted(used - {"", str(path)} - self.here)]
+        inode = path.stat().st_ino
+        at_home = record is not None and record.path == str(path)
+        known = at_home and record is not None and record.inode == inode
+        beside = () if known else [item for item in folders.neighbours(path, name) if item not in used]
+        return Candidate(
+            Facts(name, str(path), traces, tuple(meanings), record),
+            here or tuple(item for item in traces if self._is_here(item)),
+            foreign=at_home and not known,
+            doubt=next(iter(beside), ""),
+        )

@@ -1,0 +1,130 @@
+"""Which project a folder means, as Compose would read it, and where this user has run which. No Docker."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from scaffold import checkout as checkouts
+from scaffold.stack import environment
+from scaffold.stack.identity import Meaning, Record, Source
+
+_NAME_KEY = re.compile(r"""^(?:\s*["']?name["']?\s*:|[{!&?])""", re.MULTILINE)
+"""What is in a file that gives a project a name, or that is not written line by line."""
+_PLAIN_NAME = re.compile("[a-z0-9][a-z0-9_-]*")
+"""What Compose accepts as a project's name; a label may be anything."""
+MANY = 1000
+"""Entries of a folder beyond which nobody looks for neighbours in it."""
+
+
+def meaning(path: str, here: Path) -> Meaning:
+    """Return what a folder says of itself; `here` is the checkout that asks."""
+    folder = Path(path)
+    try:
+        status = folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return Meaning(path, there=False)
+    except OSError:
+        return Meaning(path, readable=False)
+    same = is_same(folder, here)
+    try:
+        files = checkouts.config_files(folder)
+        variables = checkouts.variables_in(folder)
+        if not files and not variables.get(environment.PROJECT_NAME):
+            return Meaning(path, same=same, inode=status.st_ino)
+        name, source = _name(folder, files, variables)
+    except (OSError, UnicodeDecodeError):
+        return Meaning(path, same=same, readable=False, inode=status.st_ino)
+    # A name that has to be interpolated may be any.
+    return Meaning(path, name, source, same=same, readable="$" not in name, inode=status.st_ino)
+
+
+def _name(folder: Path, files: tuple[Path, ...], variables: dict[str, str]) -> tuple[str, Source]:
+    shell = os.environ.get(environment.PROJECT_NAME)
+    if shell:
+        return shell, Source.SHELL
+    if variables.get(environment.PROJECT_NAME):
+        return variables[environment.PROJECT_NAME], Source.ENV_FILE
+    for file in reversed(files):
+        text = file.read_text()
+        if _NAME_KEY.search(text):
+            declared = _declared(text)
+            if declared:
+                return declared, Source.COMPOSE_FILE
+    return environment.folder_name(folder.name), Source.FOLDER
+
+
+def _declared(text: str) -> str:
+    import yaml
+
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return "$"  # not to be known
+    found = document.get("name") if isinstance(document, dict) else None
+    return "" if found is None else str(found)
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one folder: a link may stand where a project was."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def real(path: str) -> str | None:
+    """Return the real path of something that is there; what this user may not see is taken to be there."""
+    try:
+        return str(Path(path).resolve(strict=True))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, RuntimeError):
+        return path
+
+
+def neighbours(here: Path, project: str) -> tuple[str, ...]:
+    """Return the folders beside this one whose .env has a project's name: it may have been moved to there."""
+    found = []
+    try:
+        with os.scandir(here.parent) as entries:
+            for count, entry in enumerate(entries):
+                if count > MANY:
+                    break
+                folder = Path(entry.path)
+                if entry.name == here.name or not entry.is_dir():
+                    continue
+                try:
+                    named = checkouts.variables_in(folder).get(environment.PROJECT_NAME)
+                except (OSError, UnicodeDecodeError):
+                    continue
+                if named == project:
+                    found.append(str(folder.resolve()))
+    except OSError:
+        return ()
+    return tuple(sorted(set(found) - {str(here)}))
+
+
+def record(project: str) -> Record | None:
+    """Return where this user has run a project last."""
+    if not _PLAIN_NAME.fullmatch(project):
+        return None
+    try:
+        found = json.loads(_file(project).read_text())
+        return Record(str(found["path"]), int(found["inode"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remember(project: str, folder: Path) -> None:
+    """Note that a project is run in a folder, unless that is known."""
+    now = Record(str(folder), folder.stat().st_ino)
+    if record(project) != now:
+        _file(project).parent.mkdir(mode=0o700, exist_ok=True)
+        checkouts.write_private(_file(project), json.dumps({"path": now.path, "inode": now.inode}))
+
+
+def _file(project: str) -> Path:
+    return checkouts.state_folder() / "projects" / f"{project}.json"

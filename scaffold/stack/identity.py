@@ -1,0 +1,294 @@
+"""Decide whose a project's name is: this checkout's, or another folder's. Pure: facts come in as values.
+
+The name is the one that Compose would use, from wherever it comes. A folder has a right to it while it is
+there, means that name, and something on the engine or in this user's records says that it was run there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from scaffold.stack import environment, names
+from scaffold.stack.desired import Desired
+from scaffold.stack.observed import Container, Observed
+
+
+class Source(StrEnum):
+    """Where a project's name comes from, in Compose's order."""
+
+    SHELL = "COMPOSE_PROJECT_NAME in the shell"
+    ENV_FILE = "COMPOSE_PROJECT_NAME in .env"
+    COMPOSE_FILE = "`name:` in the compose file"
+    FOLDER = "the folder's name"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What one folder says of itself, as Compose would read it."""
+
+    path: str
+    name: str = ""
+    """The project's name; empty where no project is."""
+    source: Source = Source.FOLDER
+    there: bool = True
+    same: bool = False
+    """It is this checkout by another path."""
+    readable: bool = True
+    inode: int = 0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A container or volume that carries a project's name, and where it was made."""
+
+    kind: str
+    name: str
+    project: str
+    path: str = ""
+    scaffold: bool = False
+    """scaffold has made it: it had looked whose the name is."""
+    running: bool = False
+    files: tuple[str, ...] = ()
+    """The compose files that a container was made from, as far as a label says it."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where this user has run a project last, as far as the state folder knows."""
+
+    path: str
+    inode: int = 0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that is known of one name, seen from one folder."""
+
+    name: str
+    path: str
+    traces: tuple[Trace, ...] = ()
+    folders: tuple[Meaning, ...] = ()
+    """The other folders that a trace, the record, the table of ports or a neighbour's .env names."""
+    record: Record | None = None
+
+
+def is_of(name: str, path: str) -> bool:
+    """Return whether scaffold gave this name to the folder: it carries the hash of its path."""
+    return re.search(rf"-{names.checkout_hash(path)}(-\d+)?$", name) is not None
+
+
+def rival(facts: Facts) -> Meaning | None:
+    """Return the folder that has the better right to the name; None when it is this checkout's."""
+    last = _last(facts)
+    own = is_of(facts.name, facts.path)
+    here = last & {facts.path, *(item.path for item in facts.folders if item.same)}
+    trusted = {trace.path for trace in facts.traces if trace.scaffold}
+    trusted |= {facts.record.path} if facts.record else set()
+    for folder in sorted(facts.folders, key=lambda item: item.path):
+        if folder.same or not folder.there or _within(folder.path, facts.path):
+            continue
+        # It is settled already: the other one began the data, or has the same name in its files.
+        if here and folder.path not in last:
+            continue
+        # Plain Compose, run in a copy with the .env of this folder, asked nobody.
+        if own and folder.path not in trusted:
+            continue
+        if _claims(folder, facts, last):
+            return folder
+    return None
+
+
+def _claims(folder: Meaning, facts: Facts, last: frozenset[str]) -> bool:
+    if not folder.readable:
+        return True
+    if folder.name == facts.name:
+        return True
+    if folder.source is not Source.ENV_FILE:
+        # Without a name of its own it gets back the one that was used there last.
+        return bool(folder.name) and folder.path in last
+    # Its name may have come from a shell when these containers were made: they are not for somebody else.
+    alive = any(trace.kind == "container" and trace.path == folder.path for trace in facts.traces)
+    return alive and not is_of(facts.name, folder.path)
+
+
+def _last(facts: Facts) -> frozenset[str]:
+    """Return where the project was used last by a tool that had looked whose it is, or else by any.
+
+    A volume only says where it began.
+    """
+    record = frozenset({facts.record.path}) if facts.record else frozenset()
+    return (
+        _paths(facts, "container", scaffold=True)
+        or record
+        or _paths(facts, "volume", scaffold=True)
+        or _paths(facts, "container", scaffold=False)
+    )
+
+
+def _paths(facts: Facts, kind: str, *, scaffold: bool) -> frozenset[str]:
+    return frozenset(
+        item.path for item in facts.traces if item.kind == kind and item.scaffold == scaffold and item.path
+    )
+
+
+def _within(path: str, folder: str) -> bool:
+    """Return whether a path lies in a folder: a compose file further down is another part of one checkout."""
+    return path.startswith(f"{folder.rstrip('/')}/")
+
+
+def traces(observed: Observed, project: str) -> tuple[Trace, ...]:
+    """Return what is on the engine under a project's name."""
+    containers = (
+        trace("container", item.name, item.labels, running=item.state in ("running", "paused", "restarting"))
+        for item in (*observed.containers, *observed.others)
+        if not item.one_off
+    )
+    volumes = (trace("volume", item.name, item.labels) for item in observed.volumes)
+    return tuple(item for item in (*containers, *volumes) if item.project == project)
+
+
+def trace(kind: str, name: str, labels: Mapping[str, str], *, running: bool = False) -> Trace:
+    """Return what the labels of a container or volume say."""
+    path = labels.get(names.PATH) or labels.get(names.WORKING_DIR, "")
+    project = labels.get(names.PROJECT, "")
+    return Trace(kind, name, project, path, names.PATH in labels, running, files_of(labels))
+
+
+def files_of(labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the compose files that a container was made from; nothing when no label says it."""
+    return tuple(file for file in labels.get(names.CONFIG_FILES, "").split(",") if file)
+
+
+def listed(found: Iterable[Trace]) -> str:
+    """Return containers and volumes in words."""
+    return ", ".join(
+        f"{item.kind} {item.name}{', which is running' if item.running else ''}"
+        for item in sorted(found, key=lambda item: (item.kind, item.name))
+    )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A name that a folder without one could go on with."""
+
+    facts: Facts
+    here: tuple[Trace, ...] = ()
+    """What was made in this folder under it."""
+    foreign: bool = False
+    """The record says that another folder at this path has made it."""
+    doubt: str = ""
+    """A folder whose .env has this name, and of which nothing says whether it was moved or copied."""
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The name for a folder that has none yet, and what is to be said about it."""
+
+    name: str
+    kept: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """Why no name can be chosen without a person."""
+
+    names: tuple[str, ...]
+    doubt: str = ""
+
+
+def choose(default: str, candidates: Iterable[Candidate], taken: Iterable[str]) -> Chosen | Undecided:
+    """Return the name of a folder without one: what it had before, else the default, else one with a number.
+
+    `candidates` are the names under which something was made here, the most likely one first.
+    """
+    left = []
+    passed = []
+    for candidate in candidates:
+        if candidate.foreign or rival(candidate.facts):
+            passed.append(candidate)
+        else:
+            left.append(candidate)
+    best = next((item for item in left if item.name == default), None)
+    if best is None and len(left) > 1:
+        return Undecided(tuple(item.name for item in left))
+    best = best or next(iter(left), None)
+    if best is not None:
+        if best.doubt:
+            return Undecided((best.name,), best.doubt)
+        return Chosen(best.name, kept=True, note=_kept(best) if best.name != default else "")
+    used = set(taken) | {item.name for item in passed}
+    name = default
+    number = 2
+    while name in used:
+        name, number = environment.numbered(default, number), number + 1
+    return Chosen(name, note=" ".join(_passed(item, name) for item in passed))
+
+
+def _kept(candidate: Candidate) -> str:
+    there = ", ".join(item.name for item in candidate.here)
+    return f"This folder goes on as {candidate.name}, the name that it had before: {there}."
+
+
+def _passed(candidate: Candidate, name: str) -> str:
+    owner = rival(candidate.facts)
+    if owner is not None:
+        return f"The name {candidate.name} belongs to the project in {owner.path}: this one is {name}."
+    data = [item.name for item in candidate.here if item.kind == "volume"]
+    there = f" Its data stays in volume {', '.join(data)}." if data else ""
+    back = f" COMPOSE_PROJECT_NAME={candidate.name} in .env goes on with it."
+    return (
+        f"{candidate.name} was made by another folder at this path, which was moved or removed: "
+        f"this one is {name}.{there}{back}"
+    )
+
+
+def apart(observed: Observed, desired: Desired, real: Callable[[str], str | None]) -> Observed:
+    """Return the same with the containers that other compose files have made set apart from ours."""
+    known = {service.name for service in desired.services} | set(desired.inactive)
+    others = tuple(
+        item
+        for item in observed.containers
+        if not item.one_off
+        and is_strange(_files_here(item, desired), desired.config_files, real, known=item.service in known)
+    )
+    if not others:
+        return observed
+    ours = tuple(item for item in observed.containers if item not in others)
+    return replace(observed, containers=ours, others=others)
+
+
+def _files_here(container: Container, desired: Desired) -> tuple[str, ...]:
+    """Return what a container was made from, as it lies now that its folder was moved here."""
+    former = container.labels.get(names.PATH, desired.path)
+    files = files_of(container.labels)
+    if former == desired.path:
+        return files
+    return tuple(
+        f"{desired.path}{file.removeprefix(former)}" if file.startswith(f"{former}/") else file
+        for file in files
+    )
+
+
+def is_strange(
+    files: Iterable[str], own: Iterable[str], real: Callable[[str], str | None], *, known: bool
+) -> bool:
+    """Return whether a container was made from compose files that are none of this project's.
+
+    `known` says that compose.yaml has its service; else any other file may be the one that has it. `real`
+    returns the real path of a file that is there, else None: a file that is gone was an earlier form of ours.
+    """
+    made, ours = set(files), set(own)
+    if not made or not ours or made <= ours or (known and made & ours):
+        return False
+    # Compose writes a path as it was typed: a link may lead to the same file.
+    found = {real(file) if file.startswith("/") else file for file in made} - {None}
+    reals = {real(file) or file for file in ours}
+    return not (known and found & reals) and bool(found - reals)

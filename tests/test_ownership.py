@@ -1,0 +1,373 @@
+"""Whose data it is: no folder takes, hides or deletes the rows of another one, whatever gave it its name."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import pytest
+
+from scaffold.stack import names
+from tests.owners import ROWS, compose, database, fill, rows, sql, started, written
+from tests.projects import Project, unused_port
+
+pytestmark = pytest.mark.engine
+
+
+def hinted(said: str) -> str:
+    """Return the name that an error tells to put into .env."""
+    found = re.search(r"COMPOSE_PROJECT_NAME=([a-z0-9_-]+)", said)
+    assert found, said
+    return found[1]
+
+
+def unique(project: Project) -> str:
+    return f"{project.folder.name}-{names.checkout_hash(str(project.folder))}"
+
+
+# Two folders of one name
+
+
+@dataclass(frozen=True)
+class Naming:
+    """A way in which two folders come to one name."""
+
+    env: str | None = None
+    file: str = ""
+    shell: bool = False
+
+
+NAMINGS = {
+    "env without it": Naming(env="DB_PASSWORD=given\n"),
+    "env empty": Naming(env="COMPOSE_PROJECT_NAME=\n"),
+    "env quoted": Naming(env='export COMPOSE_PROJECT_NAME="{name}"\n'),
+    "file": Naming(env="DB_PASSWORD=given\n", file='name: "{name}"\n'),
+    "shell": Naming(env="DB_PASSWORD=given\n", shell=True),
+}
+
+
+@pytest.mark.parametrize("naming", NAMINGS.values(), ids=NAMINGS.keys())
+def test_two_folders_of_one_name_do_not_share_rows(naming: Naming, project_name: str, tmp_path: Path) -> None:
+    env = naming.env.format(name=project_name) if naming.env else None
+    text = naming.file.format(name=project_name) + compose()
+    shell: Mapping[str, str] = {"COMPOSE_PROJECT_NAME": project_name} if naming.shell else {}
+    first = written(tmp_path / "A" / project_name, text, env, shell)
+    second = written(tmp_path / "B" / project_name, text, env, shell)
+    first.scaffold("run")
+    server = database(project_name)
+    fill(server)
+    before = started(server)
+
+    destroy = ("destroy", "--yes-delete-data", project_name)
+    for command in (("run",), ("plan",), ("restart",), ("stop",), ("down",), ("exec", "db", "true"), destroy):
+        done = second.scaffold(*command, code=2)
+        assert str(first.folder) in done.err, done
+    assert (started(server), rows(server)) == (before, ROWS)
+
+    first.scaffold("down")  # what is left says only where it began
+    assert str(first.folder) in second.scaffold(*destroy, code=2).err
+    first.scaffold("run")
+
+    name = hinted(second.scaffold("run", code=2).err)
+    if naming.shell:
+        second = Project(second.folder, {"COMPOSE_PROJECT_NAME": name})
+    else:
+        second.env_file.write_text(f"COMPOSE_PROJECT_NAME={name}\n")
+    second.scaffold("run")
+    assert name != project_name
+    second.scaffold("destroy", "--yes-delete-data", name)
+    assert rows(server) == ROWS
+    first.scaffold("plan", "--exit-code")
+
+
+def test_same_name_in_both_files_gives_two_projects(project_name: str, tmp_path: Path) -> None:
+    text = f"name: {project_name}\n{compose()}"
+    first, second = (written(tmp_path / side / "shop", text) for side in "AB")
+    first.scaffold("run")
+    (first.folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={project_name}\n")
+    first.scaffold("run", "--new-data", project_name)
+    second.scaffold("run")
+    assert second.name not in (project_name, first.name)
+    for project in (first, second):
+        project.scaffold("destroy", "--yes-delete-data", project.name)
+    first.env_file.write_text(f"COMPOSE_PROJECT_NAME={unique(first)}\n")
+    first.scaffold("destroy", "--yes-delete-data", unique(first))
+
+
+def test_name_is_free_once_the_other_folder_is_gone(project_name: str, tmp_path: Path) -> None:
+    env = f"COMPOSE_PROJECT_NAME={project_name}\n"
+    first = written(tmp_path / "A" / "shop", env=env)
+    second = written(tmp_path / "B" / "shop", env=env)
+    first.scaffold("run")
+    fill(database(project_name))
+    shutil.rmtree(first.folder)
+    assert str(first.folder) in second.scaffold("run").err
+    assert rows(database(project_name)) == ROWS
+
+
+# A folder that was moved, and a new clone in its place
+
+
+@pytest.mark.parametrize("last", ["run", "down", "nothing"])
+def test_clone_in_the_place_of_a_moved_folder_gets_a_name_of_its_own(
+    last: str, project_name: str, tmp_path: Path
+) -> None:
+    first = written(tmp_path / project_name)
+    (first.folder / ".env.example").write_text("DB_PASSWORD=\n")
+    first.scaffold("run")
+    name = first.name
+    fill(database(name))
+    old = Project(first.folder.rename(tmp_path / f"{project_name}-old"))
+    if last != "nothing":
+        old.scaffold("run")
+    if last == "down":
+        old.scaffold("down")
+
+    clone = written(tmp_path / project_name)
+    (clone.folder / ".env.example").write_text("DB_PASSWORD=\n")
+    done = clone.scaffold("run")
+    assert "--set-password" not in done.err
+    assert name in done.err, done
+    assert clone.name != name
+    clone.scaffold("plan", "--exit-code")
+    clone_name = clone.name
+    clone.env_file.unlink()
+    clone.scaffold("run")
+    assert clone.name == clone_name  # found again, as that of any other folder
+    clone.scaffold("destroy", "--yes-delete-data", clone.name)
+
+    old.scaffold("run")
+    assert (old.name, rows(database(name))) == (name, ROWS)
+    old.scaffold("plan", "--exit-code")
+
+
+def test_moved_folder_is_asked_for_when_nothing_says_what_became_of_it(
+    project_name: str, tmp_path: Path
+) -> None:
+    """As a version without records leaves it: moved or copied, the files are the same."""
+    first = written(tmp_path / project_name)
+    first.scaffold("run", XDG_STATE_HOME=str(tmp_path / "state"))
+    name = first.name
+    fill(database(name))
+    old = Project(first.folder.rename(tmp_path / f"{project_name}-old"))
+    clone = written(tmp_path / project_name)
+    done = clone.scaffold("run", code=2)
+    assert str(old.folder) in done.err, done
+    assert f"into {clone.env_file}" in old.scaffold("run", code=2).err
+    clone.env_file.write_text(f"COMPOSE_PROJECT_NAME={hinted(done.err)}\n")
+    clone.scaffold("run")
+    old.scaffold("run")
+    assert rows(database(name)) == ROWS
+
+
+def test_env_carried_back_to_the_old_place_does_not_carry_the_data(project_name: str, tmp_path: Path) -> None:
+    first = written(tmp_path / project_name)
+    first.scaffold("run")
+    name = first.name
+    old = Project(first.folder.rename(tmp_path / f"{project_name}-old"))
+    old.scaffold("run")
+    fill(database(name))
+    back = written(tmp_path / project_name, env=old.env_file.read_text())
+    for command in ("run", "down"):
+        assert str(old.folder) in back.scaffold(command, code=2).err
+    old.scaffold("down")
+    assert str(old.folder) in back.scaffold("run", code=2).err
+    old.scaffold("run")
+    assert rows(database(name)) == ROWS
+
+
+def test_renamed_parent_and_links_lead_to_one_checkout(project_name: str, tmp_path: Path) -> None:
+    first = written(tmp_path / "work" / "deep" / project_name)
+    first.scaffold("run")
+    fill(database(first.name))
+    (tmp_path / "work").rename(tmp_path / "projects")
+    moved = Project(tmp_path / "projects" / "deep" / project_name)
+    moved.scaffold("run")
+    before = started(database(moved.name))
+    (tmp_path / "link").symlink_to(moved.folder)
+    (tmp_path / "work").symlink_to(tmp_path / "projects")
+    for path in ("link", f"link/../{project_name}", f"work/deep/{project_name}"):
+        Project(tmp_path).scaffold("plan", "-C", path, "--exit-code")
+    Project(tmp_path / "link").scaffold("run")
+    assert (started(database(moved.name)), rows(database(moved.name))) == (before, ROWS)
+
+
+# A folder in which Compose was used before
+
+
+@pytest.mark.parametrize("state", ["down", "stopped", "running"])
+@pytest.mark.parametrize("declared", [False, True], ids=["folder", "name"])
+def test_folder_goes_on_with_what_compose_made(
+    state: str, declared: bool, project_name: str, tmp_path: Path
+) -> None:
+    text = compose("pg").replace(
+        "    shm_size", f'    ports: ["127.0.0.1:{unused_port()}:5432"]\n    shm_size'
+    )
+    folder = tmp_path / ("shop" if declared else f"{project_name}.App")
+    name = project_name if declared else f"{project_name}app"
+    project = written(folder, f"name: {project_name}\n{text}" if declared else text)
+    project.run("docker", "compose", "up", "--wait", "--detach")
+    fill(database(name))
+    if state != "running":
+        project.run("docker", "compose", "down" if state == "down" else "stop")
+    planned = project.scaffold("plan")
+    done = project.scaffold("run")
+    for said in (planned.err, done.err):
+        assert said.count(f"goes on as {name}") == 1, said
+    assert (project.name, rows(database(name))) == (name, ROWS)
+    project.scaffold("plan", "--exit-code")
+    project.run("docker", "compose", "up", "--wait", "--detach")
+    assert rows(database(name)) == ROWS
+
+
+def test_volume_of_another_compose_project_is_not_taken_for_this_folders(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    """Two folders of one name, the first of plain Compose and still there: the second is another project."""
+    first = written(tmp_path / "A" / project_name)
+    first.run("docker", "compose", "up", "--wait", "--detach")
+    fill(database(project_name))
+    second = written(tmp_path / "B" / project_name)
+    second.scaffold("run")
+    assert second.name == unique(second)
+    second.scaffold("destroy", "--yes-delete-data", second.name)
+    assert rows(database(project_name)) == ROWS
+
+
+# A name that was changed by hand
+
+
+@pytest.mark.parametrize("state", ["running", "down"])
+def test_changed_name_is_said_before_anything_is_planned(
+    state: str, project_name: str, tmp_path: Path
+) -> None:
+    project = written(tmp_path / project_name)
+    project.scaffold("run")
+    name = project.name
+    fill(database(name))
+    before = started(database(name))
+    if state == "down":
+        project.scaffold("down")
+    text = project.env_file.read_text()
+    for changed in (
+        text.replace(name, f"{project_name}-other"),
+        text.replace(f"COMPOSE_PROJECT_NAME={name}", ""),
+    ):
+        project.env_file.write_text(changed)
+        for command in ("plan", "run", "down"):
+            done = project.scaffold(command, code=2)
+            assert f"COMPOSE_PROJECT_NAME={name}" in done.err, done
+            assert f"volume {name}_db-data" in done.err, done
+        if state == "running":
+            assert started(database(name)) == before
+    project.env_file.write_text(text.replace(name, f"{project_name}-other"))
+    project.scaffold("run", "--new-data", f"{project_name}-other")
+    project.scaffold("plan", "--exit-code")
+    sql(database(f"{project_name}-other"), "create table kept (id int)")
+    assert rows(database(f"{project_name}-other")) == 0
+    project.env_file.write_text(text)
+    project.scaffold("run")
+    assert rows(database(name)) == ROWS
+
+
+# A second compose file in the same folder
+
+
+INFRA = """\
+services:
+  infra:
+    image: postgres:17
+    environment: {POSTGRES_USER: app, POSTGRES_DB: app, POSTGRES_PASSWORD: given}
+    shm_size: 64m
+    volumes: [more:/more]
+    networks: [default, back]
+networks:
+  back:
+volumes:
+  more:
+"""
+
+
+def test_what_another_compose_file_made_is_left_alone_and_named(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    project = written(tmp_path / project_name, env=f"COMPOSE_PROJECT_NAME={project_name}\n")
+    (project.folder / "infra.yml").write_text(INFRA)
+    project.scaffold("run")
+    project.run("docker", "compose", "-f", "infra.yml", "up", "--detach")
+    server = database(project_name, "infra")
+    fill(server)
+    before = started(server)
+    for command in (("plan",), ("run", "--recreate"), ("run",)):
+        done = project.scaffold(*command)
+        assert server in done.err, done
+        assert "infra.yml" in done.err, done
+    project.scaffold("stop")
+    project.scaffold("restart")
+    ends = (["down"], ["run"], ["destroy", "--yes-delete-data", project_name])
+    for end in ends:
+        assert server in str(project.scaffold(*end))
+    assert (started(server), rows(server)) == (before, ROWS)
+    engine.volumes.get(f"{project_name}_more")  # raises when it is gone
+    assert {item.name for item in engine.networks.list(filters={"name": project_name})} == {
+        f"{project_name}_default",
+        f"{project_name}_back",
+    }
+
+
+def test_service_of_both_compose_files_is_refused(project_name: str, tmp_path: Path) -> None:
+    project = written(tmp_path / project_name, env=f"COMPOSE_PROJECT_NAME={project_name}\n")
+    (project.folder / "infra.yml").write_text(INFRA.replace("infra:", "db:"))
+    project.run("docker", "compose", "-f", "infra.yml", "up", "--detach")
+    fill(database(project_name))
+    before = started(database(project_name))
+    done = project.scaffold("run", code=2)
+    assert f"{project.folder}/infra.yml" in done.err, done
+    assert started(database(project_name)) == before
+
+
+def test_compose_file_under_another_path_or_name_is_still_ours(project_name: str, tmp_path: Path) -> None:
+    """A link that Compose was called through, a file that was renamed, one more file beside it."""
+    project = written(tmp_path / project_name, env=f"COMPOSE_PROJECT_NAME={project_name}\n")
+    (tmp_path / "link").symlink_to(project.folder)
+    through = Project(tmp_path / "link", {"PWD": str(tmp_path / "link")})
+    through.run("docker", "compose", "up", "--wait", "--detach")
+    fill(database(project_name))
+    assert "left alone" not in project.scaffold("run").err
+    (project.folder / "compose.yaml").rename(project.folder / "docker-compose.yml")
+    assert "left alone" not in project.scaffold("run", "--recreate").err
+    assert rows(database(project_name)) == ROWS
+    (project.folder / "debug.yml").write_text("services: {db: {labels: {debug: 'yes'}}}\n")
+    files = ("-f", "docker-compose.yml", "-f", "debug.yml")
+    project.run("docker", "compose", *files, "up", "--wait", "--detach")
+    assert "left alone" not in project.scaffold("run").err
+    assert rows(database(project_name)) == ROWS
+
+
+def test_orphan_keeps_its_volume_without_a_name(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    service = """\
+  {name}:
+    image: postgres:17
+    environment: {{POSTGRES_USER: app, POSTGRES_DB: app, POSTGRES_PASSWORD: given}}
+    shm_size: 64m
+"""
+    app = "services:\n  app: {image: 'debian:trixie-slim', command: [sleep, infinity], init: true}\n"
+    project = written(
+        tmp_path / project_name, app + service.format(name="db"), f"COMPOSE_PROJECT_NAME={project_name}\n"
+    )
+    project.scaffold("run")
+    fill(database(project_name))
+    (project.folder / "compose.yaml").write_text(app)
+    done = project.scaffold("run")
+    assert "has no name" in done.err, done
+    assert engine.containers.get(database(project_name)).status == "exited"
+    assert database(project_name) in project.scaffold("plan", "--exit-code").err
+    (project.folder / "compose.yaml").write_text(app + service.format(name="db"))
+    project.scaffold("run")
+    assert rows(database(project_name)) == ROWS
