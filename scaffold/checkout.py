@@ -33,7 +33,7 @@ class Checkout:
 
     @property
     def env_file(self) -> Path:
-        return self.path / ".env"
+        return self.path / environment.FILE
 
     @property
     def variables(self) -> dict[str, str]:
@@ -164,7 +164,8 @@ def _filled(
 def write_private(path: Path, text: str) -> None:
     """Write a file of mode 0600 in one step: it is there whole, or not at all."""
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        # A killed one leaves its draft: what keeps .env out of git and builds keeps out `.env.…` too.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.scaffold-")
         try:
             with os.fdopen(handle, "w") as file:
                 file.write(text)

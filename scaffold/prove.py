@@ -16,7 +16,7 @@ from scaffold.errors import DataRefused, EngineUnavailable, Interrupted, NotRead
 from scaffold.interrupt import Cancellation
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Container
-from scaffold.stack.secrets import without_secrets
+from scaffold.stack.secrets import hide
 from scaffold.stack.steps import Prove
 
 POLL = 0.015
@@ -188,7 +188,7 @@ class Waiting:
 
         with engine_errors(f"container {name}"):
             now = observe.inspect(self.engine, name)
-            lines = without_secrets(service.environment, logs.tail(self.engine, name, SEARCHED))
+            lines = tuple(hide(line, service.hidden) for line in logs.tail(self.engine, name, SEARCHED))
         if watched.blind and now.state not in ("exited", "dead"):
             return EngineUnavailable(
                 f"{service.name}: the Docker engine went away for a moment while it was waited for.",

@@ -36,8 +36,11 @@ class Session:
         profiles: tuple[str, ...],
         *,
         write_env: bool,
+        allowed: frozenset[str] = frozenset(),
     ) -> None:
         self.checkout = checkout
+        self.allowed = allowed
+        """Names of secrets that a person lets into an image."""
         self._resources = resources
         self._profiles = profiles
         self._write_env = write_env
@@ -113,8 +116,12 @@ class Session:
 
 @contextlib.contextmanager
 def opened(
-    checkout: Checkout, *, profiles: tuple[str, ...] = (), write_env: bool = False
+    checkout: Checkout,
+    *,
+    profiles: tuple[str, ...] = (),
+    write_env: bool = False,
+    allowed: frozenset[str] = frozenset(),
 ) -> Iterator[Session]:
     """Open a project; with `write_env` a missing .env is written before compose.yaml is read."""
     with contextlib.ExitStack() as resources:
-        yield Session(checkout, resources, profiles, write_env=write_env)
+        yield Session(checkout, resources, profiles, write_env=write_env, allowed=allowed)

@@ -13,14 +13,14 @@ from scaffold.clock import Clock
 from scaffold.interrupt import Cancellation
 from scaffold.session import Session
 from scaffold.stack import desired as wish
-from scaffold.stack import identity, names, once, status
+from scaffold.stack import identity, leaks, names, once, status
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Observed
 from scaffold.stack.plan import Plan, Wishes
 from scaffold.stack.progress import Report
 from scaffold.stack.status import Status
-from scaffold.stack.steps import CreateContainer, CreateVolume, Prove, StartContainer
+from scaffold.stack.steps import BuildImage, CreateContainer, CreateVolume, Prove, StartContainer
 
 if TYPE_CHECKING:
     from scaffold.engine.apply import Applied
@@ -60,6 +60,15 @@ def examine(
         notes = _checked(session, desired, observed, wishes.new_data)
         notes += planning.left_alone(desired, observed)
         return Situation(desired, observed, planning.plan(desired, observed, wishes), notes)
+
+
+def check_builds(session: Session, plan: Plan) -> None:
+    """Raise ProjectError before anything is built that is refused: a Dockerfile that asks for .env."""
+    for item in plan.steps:
+        if isinstance(item.step, BuildImage) and item.step.service.build:
+            leaks.check(
+                item.step.service.build, f"services.{item.step.service.name}.build: ", session.allowed
+            )
 
 
 def check_ports(session: Session, situation: Situation) -> None:
@@ -193,7 +202,9 @@ def _builds(session: Session) -> Mapping[str, wish.Build]:
         return observe.image_id(session.engine, reference)
 
     return context.read_all(
-        {service.name: service.build for service in session.desired.services if service.build}, base
+        {service.name: service.build for service in session.desired.services if service.build},
+        base,
+        str(session.checkout.path),
     )
 
 

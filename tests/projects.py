@@ -175,6 +175,8 @@ def surroundings(*more: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment without what would reach into a project, and with `more`."""
     # A copy first: pytest changes its own variables while other threads read them.
     found = {name: os.environ.get(name, "") for name in tuple(os.environ) if not _FOREIGN.match(name)}
+    # Printed commands call it by its name.
+    found["PATH"] = f"{Path(SCAFFOLD).parent}:{found['PATH']}"
     for extra in more:
         found |= extra
     return found

@@ -18,6 +18,8 @@ from scaffold.stack.secrets import mask_urls, secrets_of
         ("postgres://u:p@host/db", "postgres://u:•••@host/db"),
         ("postgres://u:p@ss@host/db", "postgres://u:•••@host/db"),
         ("postgres://u:p/ss@host/db", "postgres://u:•••@host/db"),
+        ("postgres://u:p@ss/w@rd@host/db", "postgres://u:•••@host/db"),
+        ("postgres://u:p@s?s/w@host/db", "postgres://u:•••@host/db"),
         ("at redis://:p@host now", "at redis://:•••@host now"),
         ("https://me@example.org:p@host/", "https://me@example.org:•••@host/"),
         ("://u:p@host", "://u:•••@host"),
@@ -60,7 +62,7 @@ def test_harmless_text_is_left_alone(text: str) -> None:
 
 def test_secrets_of_a_service_are_those_of_its_urls_too() -> None:
     environment = (("A", "https://ghp_tok@h/"), ("B", "x://u:p@ss@h"), ("C", "x://h?token=t"), ("D_KEY", "k"))
-    assert set(secrets_of(environment)) == {"ghp_tok", "p@ss", "t", "k"}
+    assert set(secrets_of(environment)) == {"ghp_tok", "p@ss", "p", "t", "k"}
 
 
 OLD, NEW = "oldsecret99", "hunter2hunter2"

@@ -77,7 +77,7 @@ def typed(done: str) -> str:
     """Return a shell script of what `--explain` printed; it must hold nothing but comments and docker."""
     lines = done.strip().splitlines()
     assert lines, done
-    assert all(re.match(r"# |docker |  |until |test |set -a", line) for line in lines), done
+    assert all(re.match(r"# |docker |  |until |test |eval ", line) for line in lines), done
     return "set -e\n" + done
 
 

@@ -112,7 +112,7 @@ def explained() -> str:
 def test_commands_can_be_followed_by_somebody_who_learns() -> None:
     whys = [line.removeprefix("# ") for line in explained().splitlines() if line.startswith("# ")]
     assert whys == [
-        "passwords stay in .env: this shell learns them",
+        "secrets stay where they are: this shell learns them",
         "get the image postgres:18: not on this engine",
         "a network on which containers find each other by service name",
         "a volume: the data in it outlives the containers",
@@ -126,10 +126,10 @@ def test_commands_hold_variables_instead_of_secrets() -> None:
     text = explained()
     assert "p4ss" not in text
     assert "l1teral" not in text
-    assert 'POSTGRES_PASSWORD="${DB_PASSWORD}"' in text
-    assert 'URL="postgres://app:${DB_PASSWORD}@db/app"' in text
-    assert 'LITERAL_SECRET="${LITERAL_SECRET:?its value is in compose.yaml or its env_file}"' in text
-    assert r'"app.key=${DB_PASSWORD} \$HOME"' in text
+    assert 'POSTGRES_PASSWORD="${DB_PASSWORD:?}"' in text
+    assert 'URL="postgres://app:${DB_PASSWORD:?}@db/app"' in text
+    assert 'LITERAL_SECRET="${LITERAL_SECRET:?}"' in text
+    assert r'"app.key=${DB_PASSWORD:?} \$HOME"' in text
     assert "'pg_isready -U '\"'\"'my app'\"'\"''" in text
 
 
@@ -208,9 +208,8 @@ def test_printed_build_holds_no_secret_argument() -> None:
     for secret in ("s3cretvalue", "ghp_tok", "p4ss"):
         assert secret not in text
     assert text.startswith(
-        'HOST="app:${DB_PASSWORD}@db" INDEX="${INDEX:?its value is in compose.yaml or its env_file}" '
-        'NPM_TOKEN="${NPM_TOKEN:?its value is in compose.yaml or its env_file}" '
-        'PASSWORD="${DB_PASSWORD}" docker buildx build'
+        'HOST="app:${DB_PASSWORD:?}@db" INDEX="${INDEX:?}" NPM_TOKEN="${NPM_TOKEN:?}" '
+        'PASSWORD="${DB_PASSWORD:?}" docker buildx build'
     )
     words = shlex.split(text)
     given = [value for option, value in pairwise(words) if option == "--build-arg"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,9 +53,11 @@ def run(
         ),
     ] = None,
     timeout: options.Timeout = 120.0,
+    allow_secret: options.AllowSecret = None,
     no_wait: options.NoWait = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    show_secrets: options.ShowSecrets = False,
     as_json: options.Json = False,
 ) -> None:
     """Build, start and prove the project and its database.
@@ -77,17 +81,27 @@ def run(
             cancellation = Cancellation()
         else:
             cancellation = stack.enter_context(working(checkout, "run", no_wait=no_wait))
-        session = stack.enter_context(opened(checkout, profiles=profiles, write_env=not (dry_run or explain)))
+        session = stack.enter_context(
+            opened(
+                checkout,
+                profiles=profiles,
+                write_env=not (dry_run or explain),
+                allowed=frozenset(allow_secret or ()),
+            )
+        )
         # Compose is at work already; these take as long as it does.
         with clock.phase("import"):
             from scaffold import workflow
             from scaffold.stack.plan import Wishes
 
-        wishes = Wishes(build=build, recreate=recreate, new_data=tuple(new_data or ()))
+        wishes = Wishes(
+            build=build, recreate=recreate, show_secrets=show_secrets, new_data=tuple(new_data or ())
+        )
         situation = workflow.examine(session, wishes, clock)
+        workflow.check_builds(session, situation.plan)
         _tell(situation, quiet=quiet)
         if dry_run or explain:
-            _show(situation, session, commands=explain, as_json=as_json)
+            _show(situation, session, commands=explain, show_secrets=show_secrets, as_json=as_json)
             return
         with clock.phase("check ports"):
             workflow.check_ports(session, situation)
@@ -122,6 +136,14 @@ def run(
 def env(
     where: Where = None,
     project: options.Project = options.HERE,
+    export: Annotated[
+        bool,
+        typer.Option(
+            "--export", help="Print the project's secrets, quoted for a shell: what printed commands use."
+        ),
+    ] = False,
+    profile: options.Profiles = None,
+    show_secrets: options.ShowSecrets = False,
     as_json: options.Json = False,
 ) -> None:
     """Write .env, if there is none yet, for `docker compose up`.
@@ -134,6 +156,9 @@ def env(
       scaffold env && docker compose up --wait
     """
     checkout = checkouts.find(place(where, project))
+    if export:
+        _export(checkout, tuple(profile or ()), show_secrets=show_secrets, as_json=as_json)
+        return
     with working(checkout, "env", no_wait=False):
         there = checkout.env_file.exists()
         with opened(checkout, write_env=True) as session:
@@ -143,6 +168,22 @@ def env(
     said = f"{checkout.env_file} is there already." if there else f"Wrote {checkout.env_file}."
     document = {"path": str(checkout.env_file), "written": not there, "variables": sorted(variables)}
     console.result(document, as_json=as_json, text=said)
+
+
+def _export(
+    checkout: checkouts.Checkout, profiles: tuple[str, ...], *, show_secrets: bool, as_json: bool
+) -> None:
+    if sys.stdout.isatty() and not show_secrets:
+        raise UsageError(
+            "These are the project's secrets, and this is a terminal.",
+            'A shell learns them with `eval "$(scaffold env --export)"`; --show-secrets shows them here.',
+        )
+    with opened(checkout, profiles=profiles) as session:
+        from scaffold.stack import explain
+
+        found = explain.holders(session.desired, session.variables)
+    text = "\n".join(f"{name}={shlex.quote(value)}" for name, value in found.items())
+    console.result({"secrets": found}, as_json=as_json, text=text)
 
 
 def plan(
@@ -155,6 +196,8 @@ def plan(
     commands: Annotated[
         bool, typer.Option("--commands", help="Show the docker commands that a person would type for it.")
     ] = False,
+    allow_secret: options.AllowSecret = None,
+    show_secrets: options.ShowSecrets = False,
     as_json: options.Json = False,
 ) -> None:
     """Show what `scaffold run` would do, step by step, and why.
@@ -166,12 +209,15 @@ def plan(
       scaffold plan --exit-code --json
     """
     checkout = checkouts.find(place(where, project))
-    with opened(checkout, profiles=tuple(profile or ())) as session:
+    allowed = frozenset(allow_secret or ())
+    with opened(checkout, profiles=tuple(profile or ()), allowed=allowed) as session:
         from scaffold import workflow
+        from scaffold.stack.plan import Wishes
 
-        situation = workflow.examine(session)
+        situation = workflow.examine(session, Wishes(show_secrets=show_secrets))
+        workflow.check_builds(session, situation.plan)
         _tell(situation, quiet=False)
-        _show(situation, session, commands=commands, as_json=as_json)
+        _show(situation, session, commands=commands, show_secrets=show_secrets, as_json=as_json)
     if exit_code and situation.plan.changes:
         raise typer.Exit(2)
 
@@ -328,14 +374,16 @@ def _tell(situation: Situation, *, quiet: bool) -> None:
         console.note(note)
 
 
-def _show(situation: Situation, session: Session, *, commands: bool, as_json: bool) -> None:
+def _show(
+    situation: Situation, session: Session, *, commands: bool, show_secrets: bool, as_json: bool
+) -> None:
     """Print a plan, or the docker commands for it."""
     if not commands:
         console.plan(situation.plan, session.desired.project, as_json=as_json)
         return
     from scaffold.stack import explain
 
-    lines = explain.commands(situation.plan, situation.desired, session.variables)
+    lines = explain.commands(situation.plan, situation.desired, session.variables, show_secrets=show_secrets)
     if lines and not session.checkout.env_file.exists():
         lines = (explain.Command("names, ports and passwords of this checkout, once", "scaffold env"), *lines)
         console.note("Without .env this is a sketch. After `scaffold env`, ask again for the exact commands.")

@@ -123,10 +123,12 @@ def build(
     ] = False,
     pull: Annotated[bool, typer.Option("--pull", help="Look for a newer base image first.")] = False,
     profile: options.Profiles = None,
+    allow_secret: options.AllowSecret = None,
     no_wait: options.NoWait = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     explain: options.Explain = False,
+    show_secrets: options.ShowSecrets = False,
     as_json: options.Json = False,
 ) -> None:
     """Build images now, even when nothing changed.
@@ -147,6 +149,7 @@ def build(
         explain=explain,
         profiles=tuple(profile or ()),
         write_env=True,
+        allowed=frozenset(allow_secret or ()),
     ) as (cancellation, session):
         from scaffold import workflow
         from scaffold.stack import explain as explaining
@@ -155,8 +158,11 @@ def build(
         situation = workflow.examine(session)
         before = situation.observed.images
         steps = planning.build(situation.desired, service, no_cache=no_cache, pull=pull)
+        workflow.check_builds(session, steps)
         if explain:
-            lines = explaining.commands(steps, situation.desired, session.variables)
+            lines = explaining.commands(
+                steps, situation.desired, session.variables, show_secrets=show_secrets
+            )
             explained(lines, situation.desired.project, as_json=as_json)
             return
         situation = replace(situation, plan=steps)

@@ -32,6 +32,17 @@ Timeout = Annotated[
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Give up at once when another scaffold works on this project.")
 ]
+AllowSecret = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-secret",
+        metavar="NAME",
+        help="Let this secret into an image: a variable's or a secret's name, or .env. Repeatable.",
+    ),
+]
+ShowSecrets = Annotated[
+    bool, typer.Option("--show-secrets", help="Show secrets too. For your own terminal, not for a log.")
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show all build output.")]
 

@@ -56,6 +56,7 @@ def changing(
     explain: bool,
     profiles: tuple[str, ...] = (),
     write_env: bool = False,
+    allowed: frozenset[str] = frozenset(),
 ) -> Iterator[tuple[Cancellation, Session]]:
     """Open a project in order to change it, or, with `explain`, only to look: then nobody is kept waiting.
 
@@ -67,7 +68,9 @@ def changing(
         )
         yield (
             cancellation,
-            stack.enter_context(opened(checkout, profiles=profiles, write_env=write_env and not explain)),
+            stack.enter_context(
+                opened(checkout, profiles=profiles, write_env=write_env and not explain, allowed=allowed)
+            ),
         )
 
 

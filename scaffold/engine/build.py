@@ -6,15 +6,17 @@ The SDK knows no BuildKit. Nothing is decided here about whether to build: that 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import posixpath
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,35 +92,73 @@ def build(
     """
     environment = {**options.environment, **os.environ}
     secret = _Secrets.of(build, environment)
-    words = buildx.arguments(image, build, options.labels, secret.arguments)
-    command = [*plugins.command("buildx"), "build", "--progress=rawjson", *words]
     log = _Log(report, secret.hide)
-    with tempfile.TemporaryFile() as inline:
-        inline.write((build.inline or "").encode(errors="surrogateescape"))
+    with tempfile.TemporaryFile() as inline, _sent(build) as sent:
+        inline.write((sent.inline or "").encode(errors="surrogateescape"))
         inline.seek(0)
+        words = buildx.arguments(image, sent, options.labels, secret.arguments)
+        command = [*plugins.command("buildx"), "build", "--progress=rawjson", *words]
         process = subprocess.Popen(
             command,
             stdin=inline,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**environment, **secret.arguments, "BUILDX_GIT_INFO": "false"},
+            env={**os.environ, **secret.variables, **secret.arguments, "BUILDX_GIT_INFO": "false"},
             # Ctrl-C reaches this program, which then ends the build in an orderly way.
             **children.ours_alone(),
         )
-    with process:
-        try:
-            if process_hook:
-                process_hook(process)
-            assert process.stderr is not None
-            for record in _records(process.stderr, log.text):
-                log.take(record)
-            code = process.wait()
-        except BaseException:
-            _end(process)
-            raise
+        with process:
+            try:
+                if process_hook:
+                    process_hook(process)
+                assert process.stderr is not None
+                for record in _records(process.stderr, log.text):
+                    log.take(record)
+                code = process.wait()
+            except BaseException:
+                _end(process)
+                raise
     if code != 0:
         raise _failure(image, build, log, code)
     context.remember(build)
+
+
+@contextlib.contextmanager
+def _sent(build: Build) -> Iterator[Build]:
+    """Make what keeps files out of the build that no ignore file keeps out, and remove it at the end."""
+    if not buildx.is_filtered(build):
+        yield build
+        return
+    with tempfile.TemporaryDirectory(prefix="scaffold-build-") as folder:
+        sent = buildx.filtered(build, folder)
+        if build.withheld:
+            text = build.inline
+            copy = Path(sent.dockerfile)
+            if text is None:
+                copy.write_bytes(Path(buildx.dockerfile_path(build)).read_bytes())
+            else:
+                copy.write_bytes(text.encode(errors="surrogateescape"))
+            rules = Path(build.ignore_file).read_bytes() if build.ignore_file else b""
+            added = "".join(f"{buildx.ignored(path)}\n" for path in build.withheld)
+            own = copy.with_name(f"{copy.name}.dockerignore")
+            own.write_bytes(rules + b"\n" + added.encode(errors="surrogateescape"))
+        for name, source, withheld in build.withheld_from:
+            _copy_without(source, f"{folder}/{name}", {f"{source}/{path}" for path in withheld})
+        yield sent
+
+
+def _copy_without(source: str, target: str, withheld: Collection[str]) -> None:
+    def left_out(folder: str, found: list[str]) -> set[str]:
+        return {name for name in found if f"{folder}/{name}" in withheld}
+
+    shutil.copytree(source, target, symlinks=True, ignore=left_out, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another disk
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 @dataclass(frozen=True)
@@ -126,6 +166,8 @@ class _Secrets:
     """Values that must not be seen: in the list of processes, in the output, in an error."""
 
     arguments: Mapping[str, str]
+    variables: Mapping[str, str]
+    """What build secrets name of the project's variables; no other one reaches buildx."""
     values: tuple[str, ...]
 
     @staticmethod
@@ -134,6 +176,7 @@ class _Secrets:
             name: value for name, value in build.args if value is not None and masked(name, value) != value
         }
         values = {value for name, value in hidden.items() if is_secret(name)}
+        variables = {}
         for secret in build.secrets:
             if secret.environment is not None:
                 if secret.environment not in environment:
@@ -142,11 +185,14 @@ class _Secrets:
                         "which is not set.",
                         f"Set {secret.environment} in .env.",
                     )
+                variables[secret.environment] = environment[secret.environment]
                 values.add(environment[secret.environment])
             elif secret.file is not None:
                 values |= _secret_lines(secret.id, Path(secret.file), environment)
         # Shorter ones are in every other line by chance; hiding them tells more than it hides.
-        return _Secrets(hidden, tuple(sorted((v for v in values if len(v) > 3), key=len, reverse=True)))
+        return _Secrets(
+            hidden, variables, tuple(sorted((v for v in values if len(v) > 3), key=len, reverse=True))
+        )
 
     def hide(self, text: str) -> str:
         return hide(text, self.values)

@@ -7,6 +7,7 @@ the file lists of earlier builds) lies in the user's cache folder; losing it cos
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import hashlib
 import json
 import os
@@ -14,14 +15,16 @@ import re
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from scaffold.checkout import COMPOSE_FILES
 from scaffold.engine import dockerfile, ignore
 from scaffold.errors import ProjectError
+from scaffold.stack import environment
 from scaffold.stack.buildx import dockerfile_path, is_local
 from scaffold.stack.desired import Build
 
@@ -39,18 +42,21 @@ _Entry = list[Any]
 """mtime, ctime, size and inode of a file, and the digest of its content: what JSON gives back."""
 
 
-def read(build: Build, base_ids: BaseIds | None = None, *, service: str = "") -> Build:
+def read(build: Build, base_ids: BaseIds | None = None, *, service: str = "", home: str = "") -> Build:
     """Return the build with its digest and the digests of its files.
 
-    `base_ids` gives the engine's id of a base image, None when the engine does not have it. Raises
-    ProjectError, naming `service`, for what would make the build fail: no context, no Dockerfile.
+    `base_ids` gives the engine's id of a base image, None when the engine does not have it; `home` is the
+    checkout, whose .env is withheld even before it is written. Raises ProjectError, naming `service`, for
+    what would make the build fail: no context, no Dockerfile.
     """
-    return _read(build, base_ids, f"services.{service}.build: " if service else "", {})
+    return _read(build, base_ids, f"services.{service}.build: " if service else "", _Trees(home))
 
 
-def read_all(builds: Mapping[str, Build], base_ids: BaseIds | None = None) -> dict[str, Build]:
+def read_all(
+    builds: Mapping[str, Build], base_ids: BaseIds | None = None, home: str = ""
+) -> dict[str, Build]:
     """Return the same for the builds of several services; a context that they share is read once."""
-    trees: dict[tuple[str, str], _Tree] = {}
+    trees = _Trees(home)
     return {
         service: _read(build, base_ids, f"services.{service}.build: ", trees)
         for service, build in builds.items()
@@ -115,17 +121,32 @@ class _Tree:
 
     files: dict[str, str] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
+    private: list[str] = field(default_factory=list)
+    """Files that no ignore rule keeps out, and that no build may get: what this program writes."""
 
 
-def _read(build: Build, base_ids: BaseIds | None, where: str, trees: dict[tuple[str, str], _Tree]) -> Build:
+@dataclass
+class _Trees:
+    """The folders that were read for one project; `home` is its checkout."""
+
+    home: str
+    known: dict[tuple[str, str], _Tree] = field(default_factory=dict)
+
+
+def _read(build: Build, base_ids: BaseIds | None, where: str, trees: _Trees) -> Build:
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     local = is_local(build.context)
     text = _dockerfile(build, where) if local or build.inline is not None else ""
+    exposed: dict[str, str] = {}
+    withheld: list[str] = []
     if local:
         tree = _tree(build.context, ignore_file(build), where, trees)
         files |= tree.files
         folders |= tree.folders
+        exposed = _exposed(build, text, tree, "")
+        withheld = [path for path in tree.private if path not in exposed]
+        files |= _digests_of(build.context, exposed, where)
         # Ignored or not, the Dockerfile counts; inside the context it is there already.
         name = "dockerfile_inline"
         if build.inline is None:
@@ -133,6 +154,7 @@ def _read(build: Build, base_ids: BaseIds | None, where: str, trees: dict[tuple[
         files.setdefault(name, _digest_text(text))
     elif build.inline is not None:
         files["dockerfile_inline"] = _digest_text(text)
+    withheld_from: list[tuple[str, str, tuple[str, ...]]] = []
     for name, source in build.contexts:
         if source.startswith("service:"):
             raise ProjectError(
@@ -141,8 +163,13 @@ def _read(build: Build, base_ids: BaseIds | None, where: str, trees: dict[tuple[
             )
         if is_local(source):
             tree = _tree(source, f"{source}/.dockerignore", f"{where}additional_contexts.{name}: ", trees)
-            files |= {f"{name}:{path}": value for path, value in tree.files.items()}
+            named = _exposed(build, text, tree, name)
+            own = tree.files | _digests_of(source, named, where)
+            files |= {f"{name}:{path}": value for path, value in own.items()}
             folders |= {f"{name}:{path}": value for path, value in tree.folders.items()}
+            exposed |= {f"{name}:{path}": line for path, line in named.items()}
+            if kept := tuple(path for path in tree.private if path not in named):
+                withheld_from.append((name, source, kept))
     references = _bases(build, text)
     parts = [
         VERSION,
@@ -160,7 +187,41 @@ def _read(build: Build, base_ids: BaseIds | None, where: str, trees: dict[tuple[
     for kind in (files, folders):
         lines = "".join([f"{path}\0{kind[path]}\n" for path in sorted(kind)])
         total.update(f"{len(kind)}\n{lines}".encode(errors="surrogateescape"))
-    return replace(build, digest=total.hexdigest()[:32], files=files)
+    return replace(
+        build,
+        digest=total.hexdigest()[:32],
+        files=files,
+        withheld=tuple(withheld),
+        withheld_from=tuple(withheld_from),
+        ignore_file=ignored_by if local and Path(ignored_by := ignore_file(build)).is_file() else "",
+        exposed=tuple(exposed.items()),
+    )
+
+
+def _exposed(build: Build, text: str, tree: _Tree, context: str) -> dict[str, str]:
+    """Return which private files the Dockerfile asks for by name, each with the line that does."""
+    found: dict[str, str] = {}
+    if not tree.private:
+        return found
+    where = "dockerfile_inline" if build.inline is not None else build.dockerfile
+    for copied in dockerfile.copies(text, _arguments(build)):
+        if copied.context != context:
+            continue
+        for path in tree.private:
+            # A wildcard names what it stands for where nothing else is meant.
+            named = path == copied.source or (
+                fnmatch.fnmatchcase(path, copied.source)
+                and not any(fnmatch.fnmatchcase(other, copied.source) for other in tree.files)
+            )
+            if named:
+                found.setdefault(path, f"{where}, line {copied.line}: {copied.text}")
+    return found
+
+
+def _digests_of(root: str, paths: Iterable[str], where: str) -> dict[str, str]:
+    """Return the digests of files that are private and sent all the same."""
+    found = {path: _digest_file(f"{root}/{path}", where) for path in paths}
+    return {path: digest for path, digest in found.items() if digest is not None}
 
 
 def _arguments(build: Build) -> dict[str, str]:
@@ -210,16 +271,37 @@ def _rules(path: str, where: str) -> ignore.Rules:
     return ignore.parse(text, path)
 
 
-def _tree(root: str, ignore_path: str, where: str, trees: dict[tuple[str, str], _Tree]) -> _Tree:
+def _tree(root: str, ignore_path: str, where: str, trees: _Trees) -> _Tree:
     if not Path(root).is_dir():
         raise _no_context(root, where)
     rules = _rules(ignore_path, where)
-    if (root, rules.text) not in trees:
-        trees[root, rules.text] = _digests(root, rules, where)
-    return trees[root, rules.text]
+    if (root, rules.text) not in trees.known:
+        own = _within(root, trees.home) if trees.home else None
+        tree = _digests(root, rules, where, own)
+        if own and own not in tree.private and not rules.ignores(own):
+            tree.private.append(own)
+        tree.private.sort()
+        trees.known[root, rules.text] = tree
+    return trees.known[root, rules.text]
 
 
-def _digests(root: str, rules: ignore.Rules, where: str) -> _Tree:
+def _within(root: str, home: str) -> str | None:
+    """Return the path of the checkout's .env inside a context, None where it is outside."""
+    path = os.path.relpath(os.path.join(home, environment.FILE), os.path.realpath(root))  # noqa: PTH118
+    return None if path.startswith("../") else path
+
+
+def _is_private(root: str, path: str, name: str) -> bool:
+    """Return whether a file is one that this program writes into a project: .env beside a compose.yaml."""
+    if not name.startswith(environment.FILE):
+        return False
+    if name.startswith(environment.DRAFT):
+        return True
+    folder = Path(root, path).parent
+    return name == environment.FILE and any((folder / file).exists() for file in COMPOSE_FILES)
+
+
+def _digests(root: str, rules: ignore.Rules, where: str, own: str | None) -> _Tree:
     cache = _cache("contexts") / f"{_key(root, rules.text)}.json"
     known: dict[str, _Entry] = _load(cache, list)
     fresh: dict[str, _Entry] = {}
@@ -229,6 +311,13 @@ def _digests(root: str, rules: ignore.Rules, where: str) -> _Tree:
     newest = time.time_ns() - _RACY
     for path, status in _walk(root, rules, where):
         mode = status.st_mode
+        if (
+            ".env" in path
+            and not stat.S_ISDIR(mode)
+            and (path == own or _is_private(root, path, path.rpartition("/")[2]))
+        ):
+            tree.private.append(path)
+            continue
         if stat.S_ISREG(mode):
             old = known.get(path)
             mtime, ctime, size, inode = status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

@@ -1,10 +1,13 @@
-"""Read from a Dockerfile which images it builds upon. Pure; BuildKit itself judges the rest."""
+"""Read from a Dockerfile which images it builds upon and what it copies. Pure; BuildKit judges the rest."""
 
 from __future__ import annotations
 
+import json
+import posixpath
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 _ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)\s*", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*\w+\s*=.*")
@@ -55,28 +58,90 @@ def bases(text: str, args: Mapping[str, str], named: Collection[str] = ()) -> tu
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Copy:
+    """One source that an instruction takes from a context: the main one has no name."""
+
+    line: int
+    text: str
+    source: str
+    context: str = ""
+
+
+def copies(text: str, args: Mapping[str, str]) -> Iterator[Copy]:
+    """Yield what COPY, ADD and bind mounts take from contexts; `context` may be a stage as well.
+
+    >>> [copy.source for copy in copies("FROM x\nCOPY a ./b /c/", {})]
+    ['a', 'b']
+    """
+    scope = dict(args)
+    for number, keyword, rest in _numbered(text):
+        if keyword in ("ARG", "ENV"):
+            for name, default in _arguments(rest):
+                scope[name] = args.get(name, _expand(default or "", scope))
+        if keyword not in ("COPY", "ADD", "RUN"):
+            continue
+        written = f"{keyword} {rest}"
+        words, origin = rest.split(), ""
+        while words and words[0].startswith("--"):
+            flag, _, value = words.pop(0).partition("=")
+            if flag == "--from":
+                origin = value
+            if flag == "--mount":
+                options = dict(item.partition("=")[::2] for item in value.split(","))
+                source = options.get("source", options.get("src", "."))
+                if options.get("type", "bind") == "bind":
+                    yield Copy(number, written, _path(_expand(source, scope)), options.get("from", ""))
+        if keyword == "RUN":
+            continue
+        for source in _sources(" ".join(words)):
+            yield Copy(number, written, _path(_expand(source, scope)), origin)
+
+
+def _sources(rest: str) -> tuple[str, ...]:
+    """Return all words but the last one, of the plain form and of the JSON one."""
+    if rest.startswith("["):
+        try:
+            return tuple(map(str, json.loads(rest)))[:-1]
+        except ValueError:
+            return ()
+    return tuple(word for word in rest.split()[:-1] if not word.startswith("<<"))
+
+
+def _path(source: str) -> str:
+    return posixpath.normpath("/" + source.strip("\"'")).lstrip("/")
+
+
 def _instructions(text: str) -> Iterator[tuple[str, str]]:
-    """Yield keyword and arguments: continued lines joined, comments and here-documents left out."""
-    lines = iter(text.removeprefix("\ufeff").splitlines())
+    for _, keyword, rest in _numbered(text):
+        yield keyword, rest
+
+
+def _numbered(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield line, keyword and arguments: continued lines joined, comments and here-documents left out."""
+    lines = iter(enumerate(text.removeprefix("\ufeff").splitlines(), 1))
+    number = 0
     escape, directives = "\\", True
     parts: list[str] = []
-    for line in lines:
+    for at, line in lines:
         stripped = line.strip()
         if directives and (match := _ESCAPE.fullmatch(stripped)):
             escape = match[1]
         directives = directives and _DIRECTIVE.fullmatch(stripped) is not None
         if not stripped or stripped.startswith("#"):
             continue
+        number = number or at
         if stripped.endswith(escape):
             parts.append(stripped[:-1])
             continue
         keyword, _, rest = " ".join((*parts, stripped)).strip().partition(" ")
         parts = []
         keyword = keyword.upper()
-        yield keyword, rest.strip()
+        yield number, keyword, rest.strip()
+        number = 0
         if keyword in ("RUN", "COPY", "ADD"):
             for _, end in _HEREDOC.findall(rest):
-                for inside in lines:
+                for _, inside in lines:
                     if inside.strip("\t") == end:
                         break
 

@@ -63,6 +63,15 @@ class Rules:
                 ignored = group.ignores
         return ignored, tuple(state)
 
+    def ignores(self, path: str) -> bool:
+        """Return whether one path is ignored, by itself or by a folder above it."""
+        ignored, state, above = False, self.start, ""
+        for name in path.split("/"):
+            above += name
+            ignored, state = self.judge(above, name, state)
+            above += "/"
+        return ignored
+
     def may_include_below(self, folder: str) -> bool:
         """Return whether something inside an ignored folder could be re-included."""
         inside = folder + "/"

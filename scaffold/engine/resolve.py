@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
@@ -17,6 +18,10 @@ from scaffold.errors import EngineUnavailable, ProjectError, ScaffoldError
 
 if TYPE_CHECKING:
     from scaffold.stack.desired import Desired
+
+
+_LARGEST = 16_384
+"""Bytes that a secret has at most; what is larger is a bundle of certificates."""
 
 
 class Resolving:
@@ -74,7 +79,20 @@ class Resolving:
             profiles or self._checkout.profiles,
             self._checkout.variables | dict(self._environment),
         )
+        files = [(name, _content(path)) for name, path in read.secret_files]
+        read = read.with_secrets(files, self._checkout.variables.items())
         return replace(read, config_files=tuple(map(str, self._checkout.config_files)))
+
+
+def _content(path: str) -> str:
+    """Return what is in a secret's file; nothing where it is missing, or too large to be one."""
+    try:
+        # Nobody may write into a pipe that stands there.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            content = file.read(_LARGEST + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+    except OSError:
+        return ""
+    return content.decode(errors="surrogateescape") if len(content) <= _LARGEST else ""
 
 
 def _plain(value: object) -> object:

@@ -7,6 +7,7 @@ import io
 import os
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from scaffold.stack import names
 from scaffold.stack.desired import Build, BuildSecret
@@ -45,6 +46,35 @@ def arguments(
     made += ["--no-cache"] if build.no_cache else []
     made += ["--pull"] if build.pull else []
     return (*made, build.context)
+
+
+def is_filtered(build: Build) -> bool:
+    """Return whether something has to be kept out of the build that no ignore file keeps out."""
+    return bool(build.withheld or build.withheld_from)
+
+
+def filtered(build: Build, folder: str) -> Build:
+    """Return the build as it is sent: `folder` holds what keeps `build.withheld` out of it.
+
+    That is a copy of the Dockerfile, with an ignore file of its own beside it, which the builder takes before
+    .dockerignore, and copies of the other contexts, which have no such thing.
+    """
+    kept = {name: f"{folder}/{name}" for name, _, _ in build.withheld_from}
+    contexts = tuple((name, kept.get(name, source)) for name, source in build.contexts)
+    if not build.withheld:
+        return replace(build, contexts=contexts)
+    return replace(build, contexts=contexts, dockerfile=f"{folder}/{dockerfile_name(build)}", inline=None)
+
+
+def ignored(path: str) -> str:
+    """Return the line of an ignore file that means this path and no other."""
+    escaped = re.sub(r"([\\*?\[\]])", r"\\\1", path)
+    return f"\\{escaped}" if escaped.startswith(("#", "!")) else escaped
+
+
+def dockerfile_name(build: Build) -> str:
+    """Return the name of the copy of the Dockerfile: its own, which the builder's messages give."""
+    return "Dockerfile" if build.inline is not None else build.dockerfile.rpartition("/")[2]
 
 
 def is_local(context: str) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scaffold.errors import ProjectError
 from scaffold.stack import names
 from scaffold.stack.reader import Reader
 from scaffold.stack.request import KEYS, Context, InlineFile, resolved_modes, translate
+from scaffold.stack.secrets import Known, declared, known_of, known_secrets, values
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,14 @@ class Build:
     """Digest of the context and all the above; filled in once the files are read."""
     files: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Digest of each file of the context by its path, for saying what changed."""
+    withheld: tuple[str, ...] = ()
+    """What is in the context, is not ignored, and is not sent all the same: `.env` above all."""
+    withheld_from: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    """The same for other contexts that are folders: name, folder and paths."""
+    ignore_file: str = ""
+    """The ignore file that the builder takes, empty when there is none."""
+    exposed: tuple[tuple[str, str], ...] = ()
+    """What the Dockerfile asks for by name though it is withheld otherwise, each with the line that does."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,13 @@ class Service:
     shares: tuple[str, ...] = ()
     """Services of whose first container it uses the network, the IPC or the process namespace."""
     files: tuple[InlineFile, ...] = ()
+    confidential: tuple[Known, ...] = field(default=(), compare=False, repr=False)
+    """The secrets of the whole project: one service may print what belongs to another."""
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Return what may not be shown, wherever it stands."""
+        return tuple({*values(self.confidential), *known_secrets([self.environment])})
 
     def env(self, name: str) -> str | None:
         """Return the value of one environment variable, None when it is not set."""
@@ -170,6 +186,10 @@ class Desired:
     inactive: tuple[str, ...] = ()
     """Services whose profile is not active: neither started nor orphans."""
     config_files: tuple[str, ...] = field(default=())
+    secret_files: tuple[tuple[str, str], ...] = ()
+    """The files of secrets that compose.yaml declares, by name."""
+    confidential: tuple[Known, ...] = field(default=(), compare=False, repr=False)
+    """The secrets that the project is known to have."""
 
     def service(self, name: str) -> Service:
         """Return one service; raise ProjectError with the known names for any other."""
@@ -182,6 +202,19 @@ class Desired:
             )
         known = ", ".join(service.name for service in self.services) or "none"
         raise ProjectError(f'There is no service "{name}" in compose.yaml.', f"Services: {known}.")
+
+    def with_secrets(self, files: Iterable[tuple[str, str]], variables: Iterable[tuple[str, str]]) -> Desired:
+        """Return the same with the secrets that it has: `files` are the contents of the declared ones."""
+        found = [*known_of(variables), *self.confidential]
+        for service in self.services:
+            found += known_of(service.environment)
+            given = service.build.args if service.build else ()
+            found += known_of((name, value) for name, value in given if value)
+        for name, text in files:
+            found += declared(name, text)
+        confidential = tuple(dict.fromkeys(found))
+        services = tuple(replace(service, confidential=confidential) for service in self.services)
+        return replace(self, services=services, confidential=confidential)
 
     def with_builds(self, builds: Mapping[str, Build]) -> Desired:
         """Return the same with other builds, by service name: those whose files have been read."""
@@ -307,7 +340,19 @@ def read(
         networks=tuple(networks[key] for key in sorted(networks)),
         volumes=tuple(volumes[key] for key in sorted(volumes)),
         inactive=tuple(sorted(inactive)),
+        secret_files=tuple(
+            (key, reader.text("file")) for key, reader in context.secrets.items() if reader.has("file")
+        ),
+        confidential=tuple(
+            known for key, reader in context.secrets.items() for known in _inline(key, reader, context)
+        ),
     )
+
+
+def _inline(key: str, reader: Reader, context: Context) -> Iterator[Known]:
+    """Yield the secret that stands in compose.yaml itself or in a variable."""
+    variable = reader.text("environment", "")
+    yield from declared(key, context.variables.get(variable, "") if variable else reader.text("content", ""))
 
 
 def _by_profile(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
 from scaffold.stack import names
 from scaffold.stack.desired import Service
 from scaffold.stack.observed import Container, Image
-from scaffold.stack.secrets import hidden_words, hide, known_secrets, masked
+from scaffold.stack.secrets import PLAIN, Mask, known_secrets
 
 # Compose's word for each field of the create request.
 _CONFIG = {
@@ -61,25 +62,26 @@ _ENGINE_DEFAULTS: Mapping[str, object] = {
 
 
 def differences(
-    service: Service, container: Container, image: Image | None, secrets: Collection[str] = ()
+    service: Service, container: Container, image: Image | None, mask: Mask = PLAIN
 ) -> tuple[str, ...]:
     """Return lines such as `environment LOG_LEVEL: info → debug`, in a stable order, secrets hidden."""
     wanted = service.body
     config = _mapping(container.body.get("Config"))
     host = _mapping(container.body.get("HostConfig"))
     wanted_host = _mapping(wanted.get("HostConfig"))
-    secrets = tuple({*secrets, *known_secrets([service.environment, environment_of(container)])})
+    own = known_secrets([service.environment, environment_of(container)])
+    mask = replace(mask, known=tuple({*mask.known, *own}))
     lines = []
     if container.image != service.image:
         lines.append(f"image: {container.image} → {service.image}")
-    lines += _environment(wanted, config, image, secrets)
+    lines += _environment(wanted, config, image, mask)
     lines += _ports(wanted_host, host)
-    lines += _labels(wanted, config, image, secrets)
+    lines += _labels(wanted, config, image, mask)
     if "Healthcheck" in wanted and _health(wanted["Healthcheck"]) != _health(config.get("Healthcheck")):
         lines.append("healthcheck changed")
     for key, word in _CONFIG.items():
         if key in wanted and wanted[key] != config.get(key):
-            lines.append(_change(word, _shown(config.get(key), secrets), _shown(wanted[key], secrets)))
+            lines.append(_change(word, _shown(config.get(key), mask), _shown(wanted[key], mask)))
     for key, word in _HOST.items():
         now, then = wanted_host.get(key), host.get(key)
         if now == then or (not now and (not then or then == _ENGINE_DEFAULTS.get(key))):
@@ -90,7 +92,7 @@ def differences(
             and sorted(map(repr, now)) == sorted(map(repr, then))
         ):
             continue
-        lines.append(_change(word, _shown(then, secrets), _shown(now, secrets)))
+        lines.append(_change(word, _shown(then, mask), _shown(now, mask)))
     if _mapping(wanted_host.get("RestartPolicy")).get("Name", "no") != (
         _mapping(host.get("RestartPolicy")).get("Name") or "no"
     ):
@@ -114,7 +116,7 @@ def _environment(
     wanted: Mapping[str, object],
     config: Mapping[str, object],
     image: Image | None,
-    secrets: tuple[str, ...],
+    mask: Mask,
 ) -> list[str]:
     base = _pairs(image.environment if image else ())
     now = base | _pairs(_texts(wanted.get("Env")))
@@ -123,7 +125,7 @@ def _environment(
     for name in sorted(now.keys() | then.keys()):
         if now.get(name) == then.get(name):
             continue
-        lines.append(_change(f"environment {name}", *_named(name, then, now, secrets)))
+        lines.append(_change(f"environment {name}", *_named(name, then, now, mask)))
     return lines
 
 
@@ -138,26 +140,22 @@ def _labels(
     wanted: Mapping[str, object],
     config: Mapping[str, object],
     image: Image | None,
-    secrets: tuple[str, ...],
+    mask: Mask,
 ) -> list[str]:
     ours = ("com.docker.compose.", names.DIGEST, names.PATH, names.CONTEXT)
     base = dict(image.labels) if image else {}
     now = base | {str(k): str(v) for k, v in _mapping(wanted.get("Labels")).items()}
     then = {str(k): str(v) for k, v in _mapping(config.get("Labels")).items()}
     return [
-        _change(f"label {name}", *_named(name, then, now, secrets))
+        _change(f"label {name}", *_named(name, then, now, mask))
         for name in sorted(now.keys() | then.keys())
         if not name.startswith(ours) and now.get(name) != then.get(name) and name not in base
     ]
 
 
-def _named(
-    name: str, then: Mapping[str, str], now: Mapping[str, str], secrets: tuple[str, ...]
-) -> tuple[str, str]:
+def _named(name: str, then: Mapping[str, str], now: Mapping[str, str], mask: Mask) -> tuple[str, str]:
     """Return the old and the new value of a variable or label as they may be shown."""
-    old, new = (
-        hide(masked(name, values[name]), secrets) if name in values else "(not set)" for values in (then, now)
-    )
+    old, new = (mask.value(name, values[name]) if name in values else "(not set)" for values in (then, now))
     return old, new
 
 
@@ -186,9 +184,9 @@ def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _shown(value: object, secrets: tuple[str, ...]) -> str:
+def _shown(value: object, mask: Mask) -> str:
     if value in (None, "", [], {}):
         return "(not set)"
-    text = " ".join(hidden_words(value)) if isinstance(value, list) else str(value)
-    text = hide(text, secrets)
+    text = " ".join(mask.words(value)) if isinstance(value, list) else str(value)
+    text = mask.text(text)
     return text if len(text) <= 80 else text[:77] + "..."

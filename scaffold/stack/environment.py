@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from scaffold.stack import names
 
 PROJECT_NAME = "COMPOSE_PROJECT_NAME"
+FILE = ".env"
+DRAFT = ".env.scaffold-"
+"""What the name of a file begins with that is about to become .env."""
 _QUOTED = re.compile(r"""'((?:\\'|[^'])*)'|"((?:\\.|[^"\\])*)["]""")
 _PLAIN = re.compile(r"[\w./:@%+,=-]*")
 """What neither Compose nor a shell that reads .env takes for anything else."""

@@ -1,6 +1,6 @@
 """The docker commands that a person would type for a plan, in order, each with one line of why. Pure.
 
-Passwords stay where they are: a word that holds one from .env is written with the variable's name. The
+Secrets stay where they are: a word that holds one is written with the name of a shell variable. The
 environment of a container, and a build argument that is a secret, go through the environment of the docker
 command, so that the process list does not show them.
 """
@@ -17,7 +17,7 @@ from scaffold.stack import buildx, names
 from scaffold.stack.desired import Build, Desired, Network, Service, Volume, container_request
 from scaffold.stack.plan import NOT_THERE, Plan
 from scaffold.stack.request import InlineFile
-from scaffold.stack.secrets import masked, secrets_of
+from scaffold.stack.secrets import masked
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,
@@ -95,6 +95,16 @@ _RECURSION = (
     ("ReadOnlyForceRecursive", "readonly"),
 )
 
+_FOLDER = "/\0folder"
+"""Stands for a folder whose name only the shell knows."""
+_REPLACED = 4
+"""Characters from which a secret is looked for inside a word; a shorter one stands there by chance."""
+_RESERVED = re.compile(
+    r"(BASH|ZSH|DOCKER|BUILDX|BUILDKIT|COMPOSE|LD|DYLD|SSH|PS)\d*(_|$)|[A-Z_]+_PROXY$|_$|folder$"
+    r"|(PATH|HOME|IFS|ENV|UID|EUID|PPID|SHELL\w*|PWD|OLDPWD|TERM|LANG|LC_\w+|TMPDIR|HOST\w*|RANDOM|SECONDS|path|status|argv)$",
+    re.IGNORECASE,
+)
+"""What a variable is called that means something to a shell, to docker or to a program it starts."""
 _WIDTH = 100
 """Columns up to which a command stays on one line."""
 
@@ -109,9 +119,9 @@ class Command:
 
 @dataclass(frozen=True)
 class _Shell:
-    """Writes words for a shell; `hidden` are the secrets of .env by the variable that holds them."""
+    """Writes words for a shell; `holders` are the secrets by the shell variable that has them."""
 
-    hidden: Mapping[str, str]
+    holders: Mapping[str, str]
 
     def join(self, *words: str) -> str:
         """Return a shell line; a long one is broken before each option, as people write it."""
@@ -127,39 +137,88 @@ class _Shell:
         return made
 
     def quote(self, word: str) -> str:
-        return self._with_variables(word) if self.hides(word) else shlex.quote(word)
-
-    def hides(self, text: str) -> bool:
-        return any(secret in text for secret in self.hidden.values())
-
-    def assignment(self, name: str, secret: str) -> str:
-        """Return what gives a command a secret in its environment, without the secret itself."""
-        if self.hides(secret):
-            return f"{name}={self.quote(secret)}"
-        # It stands in compose.yaml itself, or comes from this shell.
-        return f'{name}="${{{name}:?its value is in compose.yaml or its env_file}}"'
-
-    def _with_variables(self, value: str) -> str:
-        """Return the value in double quotes, each secret in it replaced by its variable."""
-        pattern = "|".join(
-            re.escape(secret) for secret in sorted(self.hidden.values(), key=len, reverse=True)
-        )
-        variable_of = {secret: name for name, secret in self.hidden.items()}
-        parts = re.split(f"({pattern})", value)
-        made = [
-            f"${{{variable_of[part]}}}" if index % 2 else re.sub(r'([\\"$`])', r"\\\1", part)
-            for index, part in enumerate(parts)
-        ]
+        """Return the word for a shell, each secret in it replaced by the variable that has it."""
+        if word.startswith(_FOLDER):
+            return '"$folder"' + self.quote(word.removeprefix(_FOLDER))
+        name, equals, rest = word.partition(f"={_FOLDER}")
+        if equals:
+            return f'{self.quote(name)}="$folder"{self.quote(rest)}'
+        parts = self._parts(word)
+        if not any(holder for _, holder in parts):
+            return shlex.quote(word)
+        # An exclamation mark in double quotes is a command to an interactive shell.
+        if "!" in word:
+            return "".join(f'"{text}"' if holder else shlex.quote(text) for text, holder in parts if text)
+        made = (text if holder else re.sub(r'([\\"$`])', r"\\\1", text) for text, holder in parts)
         return f'"{"".join(made)}"'
 
+    def hides(self, text: str) -> bool:
+        return any(holder for _, holder in self._parts(text))
 
-def commands(plan: Plan, desired: Desired, variables: Mapping[str, str]) -> tuple[Command, ...]:
+    def _parts(self, text: str) -> list[tuple[str, bool]]:
+        """Return the text in parts; one of them that is a secret is its variable."""
+        whole = next((name for name, value in self.holders.items() if value == text), None)
+        if whole:
+            return [(_of(whole), True)]
+        # Shorter ones are words that stand there by chance.
+        known = {value: name for name, value in self.holders.items() if len(value) >= _REPLACED}
+        if not known:
+            return [(text, False)]
+        pattern = "|".join(re.escape(value) for value in sorted(known, key=len, reverse=True))
+        found = re.split(f"({pattern})", text)
+        return [(_of(known[part]), True) if index % 2 else (part, False) for index, part in enumerate(found)]
+
+
+def _of(variable: str) -> str:
+    """Return the variable's value; without one, a shell stops instead of going on with nothing."""
+    return f"${{{variable}:?}}"
+
+
+def holders(desired: Desired, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what `scaffold env --export` gives a shell: each secret by the variable that has it.
+
+    A secret of .env has its own name; one from elsewhere has that of what it is given to.
+    """
+    found = {name: value for name, value in variables.items() if value and masked(name, value) != value}
+    for service in desired.services:
+        for name, value in _given(service):
+            known = [item for item in found.values() if len(item) >= _REPLACED]
+            if value and value not in found.values() and not any(item in value for item in known):
+                found[_free(service.name, name, found)] = value
+    return found
+
+
+def _given(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield the secrets of a service, each with the name of what it is the value of."""
+    arguments = service.build.args if service.build else ()
+    for name, value in (*service.environment, *arguments):
+        if value and masked(name, value) != value:
+            yield name, value
+    for file in service.files:
+        yield file.variable or file.path.rpartition("/")[2], file.content.reveal()
+
+
+def _free(service: str, name: str, taken: Mapping[str, str]) -> str:
+    """Return a name that a shell variable may have and none has yet."""
+    for wanted in (name, f"{service}_{name}", *(f"{service}_{name}_{n}" for n in range(2, 10**6))):
+        plain = re.sub(r"\W", "_", wanted, flags=re.ASCII)
+        plain = plain if re.match(r"[A-Za-z_]", plain) and not _RESERVED.match(plain) else f"_{plain}"
+        if plain not in taken:
+            return plain
+    raise AssertionError("a million secrets of one name")
+
+
+def commands(
+    plan: Plan, desired: Desired, variables: Mapping[str, str], *, show_secrets: bool = False
+) -> tuple[Command, ...]:
     """Return the shell lines for a plan; `variables` are those of .env."""
-    hidden = {name: value for name, value in variables.items() if masked(name, value) != value}
-    shell = _Shell(hidden)
+    found = {} if show_secrets else holders(desired, variables)
+    shell = _Shell(found)
     lines = [line for item in plan.steps for line in _lines(item.step, desired, shell)]
-    if any("${" in line.text or "env=" in line.text for line in lines):
-        lines.insert(0, Command("passwords stay in .env: this shell learns them", "set -a; . ./.env; set +a"))
+    if any(_of(name) in line.text for name in found for line in lines):
+        # A failure must not be lost between the two.
+        text = 'eval "$(scaffold env --export || echo false)"'
+        lines.insert(0, Command("secrets stay where they are: this shell learns them", text))
     return tuple(lines)
 
 
@@ -204,7 +263,7 @@ def _container_lines(step: Step, desired: Desired, shell: _Shell, why: str) -> I
         case UnpauseContainer(name=name):
             yield Command(f"let it go on{why}", shell.join("docker", "unpause", name))
         case StopContainer(name=name, timeout=timeout):
-            text = shell.join("docker", "stop", "--time", str(timeout), name)
+            text = shell.join("docker", "stop", "-t", str(timeout), name)
             yield Command(f"ask it to end, and kill it after {timeout} s{why}", text)
         case RemoveContainer(name=name):
             yield Command(f"remove it; volumes stay{why}", shell.join("docker", "rm", name))
@@ -240,15 +299,44 @@ def _prove(step: Prove, shell: _Shell) -> Iterator[Command]:
 
 def _build(desired: Desired, service: Service, build: Build, shell: _Shell) -> str:
     labels = ((names.PROJECT, desired.project), (names.SERVICE, service.name), (names.PATH, desired.path))
-    hidden = {
-        name: value
-        for name, value in build.args
-        if value is not None and (shell.hides(value) or masked(name, value) != value)
-    }
-    words = buildx.arguments(service.image, build, labels, hidden)
-    prefix = [shell.assignment(name, value) for name, value in hidden.items()]
-    given = f"printf %s {shell.quote(build.inline)} | " if build.inline is not None else ""
-    return given + " ".join((*prefix, shell.join("docker", "buildx", "build", *words)))
+    # An argument with a secret comes from the environment, or the list of processes would show it.
+    hidden = {name: value for name, value in build.args if value is not None and shell.hides(value)}
+    sent = buildx.filtered(build, _FOLDER)
+    words = buildx.arguments(service.image, sent, labels, hidden)
+    prefix = [f"{name}={shell.quote(value)}" for name, value in hidden.items()]
+    prefix += [
+        f"{name}={_quoted_variable(name)}"
+        for secret in build.secrets
+        if (name := secret.environment) and name not in hidden
+    ]
+    given = f"printf %s {shell.quote(build.inline)} | " if sent.inline is not None and build.inline else ""
+    text = given + " ".join((*prefix, shell.join("docker", "buildx", "build", *words)))
+    if not buildx.is_filtered(build):
+        return text
+    return " \\\n  && ".join(("folder=$(mktemp -d)", *_filter(build, sent, shell), text, 'rm -r "$folder"'))
+
+
+def _filter(build: Build, sent: Build, shell: _Shell) -> Iterator[str]:
+    """Yield what puts together a build without the files that no build may get."""
+    for name, source, withheld in build.withheld_from:
+        target = f"{_FOLDER}/{name}"
+        yield shell.join("cp", "-R", "-P", "-p", source, target)
+        yield shell.join("rm", "-f", *(f"{target}/{path}" for path in withheld))
+    if not build.withheld:
+        return
+    if build.inline is None:
+        yield shell.join("cp", buildx.dockerfile_path(build), sent.dockerfile)
+    else:
+        yield f"printf %s {shell.quote(build.inline)} >{shell.quote(sent.dockerfile)}"
+    lines = shell.join(*map(buildx.ignored, build.withheld))
+    added = f"printf '%s\\n' {lines}"
+    if build.ignore_file:
+        added = f"{{ {shell.join('cat', build.ignore_file)} && printf '\\n%s' '' && {added}; }}"
+    yield f"{added} >{shell.quote(sent.dockerfile + '.dockerignore')}"
+
+
+def _quoted_variable(name: str) -> str:
+    return f'"{_of(name)}"'
 
 
 def _network(network: Network, desired: Desired, shell: _Shell) -> str:
@@ -297,14 +385,20 @@ def _create(desired: Desired, step: CreateContainer, shell: _Shell) -> str:
     words += ["--platform", service.platform] if service.platform else []
     words += _networks(request, host)
     prefix = []
-    own = secrets_of(service.environment)
+    read = []
     for entry in _texts(request.get("Env")):
         variable, equals, value = entry.partition("=")
-        if equals and (shell.hides(value) or any(secret in value for secret in own)):
-            prefix.append(shell.assignment(variable, value))
+        if not equals or not shell.hides(value):
+            words += ["--env", entry]
+        elif re.fullmatch(r"[A-Za-z_]\w*", variable, re.ASCII) and not _RESERVED.match(variable):
+            prefix.append(f"{variable}={shell.quote(value)}")
             words += ["--env", variable]
+        elif value.isprintable():
+            # The docker command would take it for its own, or a shell knows no such name.
+            read.append(f"{variable}={value}")
         else:
             words += ["--env", entry]
+    words += ["--env-file", "/dev/stdin"] if read else []
     words += _host_flags(request, host)
     words += _health(_mapping(request.get("Healthcheck")))
     labels = {str(key): str(value) for key, value in _mapping(request.get("Labels")).items()}
@@ -313,12 +407,13 @@ def _create(desired: Desired, step: CreateContainer, shell: _Shell) -> str:
     if "Entrypoint" in request:
         words += ["--entrypoint", entrypoint[0] if entrypoint else ""]
     tail = [service.image, *entrypoint[1:], *_texts(request.get("Cmd"))]
-    return " ".join((*prefix, shell.join(*words, *tail)))
+    given = f"printf '%s\\n' {shell.join(*read)} | " if read else ""
+    return given + " ".join((*prefix, shell.join(*words, *tail)))
 
 
 def _copy(file: InlineFile, container: str, shell: _Shell) -> str:
     """Return the line that copies a file in as a tar, which carries its mode and owner."""
-    content = f'"${{{file.variable}}}"' if file.variable else shell.quote(file.content.reveal())
+    content = shell.quote(file.content.reveal())
     path = shlex.quote(file.path.lstrip("/"))
     copied = f'"$folder"/{path}'
     options = f"--mode={file.mode:o} --owner={file.uid} --group={file.gid}"

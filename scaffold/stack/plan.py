@@ -16,7 +16,7 @@ from scaffold.stack.desired import Desired, Network, Service
 from scaffold.stack.difference import differences, environment_of
 from scaffold.stack.observed import Container, Image, Observed
 from scaffold.stack.request import NAMESPACES
-from scaffold.stack.secrets import known_secrets
+from scaffold.stack.secrets import Mask, known_secrets, values
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,
@@ -82,6 +82,8 @@ class Wishes:
     """Only these and what they depend on; empty means all."""
     new_data: tuple[str, ...] = ()
     """Names that are to begin without data, although there is some that may be meant."""
+    show_secrets: bool = False
+    """Reasons give the values of secrets too."""
 
 
 NOTHING_MORE = Wishes()
@@ -434,8 +436,8 @@ def _replace_reason(
     if container.digest != wish.container_digest(service):
         environments = [service.environment for service in desired.services]
         environments += map(environment_of, observed.containers)
-        secrets = known_secrets(environments)
-        return "; ".join(differences(service, container, image, secrets)) or "configuration changed"
+        mask = Mask((*values(desired.confidential), *known_secrets(environments)), off=wishes.show_secrets)
+        return "; ".join(differences(service, container, image, mask)) or "configuration changed"
     if container.path and container.path != desired.path:
         return f"its folder was {container.path}"
     if service.image in made:

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from urllib.parse import unquote
 
 MASK = "•••"
+_BITS = 3.3
+"""Bits a character: what 20 random hex digits hardly ever stay under, and words and dates do."""
+_LINE = 12
+"""Shorter lines of a secret file, such as a brace, are not secret by themselves."""
+_BLOCK = re.compile(
+    r"-----BEGIN (CERTIFICATE|PUBLIC KEY|[A-Z ]*PUBLIC KEY)-----.*?-----END \1-----", re.DOTALL
+)
 SHORTEST = 6
 """Shorter values are words, such as a user's name, and are looked for only under their variable."""
 
-_NAME = re.compile(r"PASS(WORD|WD)?|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|(^|_)KEY$|DSN", re.IGNORECASE)
+_NAME = re.compile(
+    r"PASS(WORD|WD|PHRASE|CODE)?|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|(^|_)KEYS?$|DSN|JWT|(^|_|O)AUTH(_|$)"
+    r"|AUTHORIZATION|BEARER|SIGNING|SIGNATURE|ENCRYPTION|COOKIE|WEBHOOK|(^|_)(SK|PAT|PIN|SALT|PEPPER|T?OTP)(_|$)"
+    r"|_PWD$|^(?!OLD)\w+PWD$",
+    re.IGNORECASE,
+)
+_ABOUT = re.compile(
+    r"_(METHOD|TYPE|MODE|ALG(ORITHM)?|TTL|EXP\w*|TIMEOUT|LENGTH|MIN|MAX|ENABLED?|DISABLED?|REQUIRED|ISSUER|AUDIENCE"
+    r"|URL|URI|HOST|PORT|REALM|HEADER|NAME|USER|USERNAME|SOURCE|PROVIDER|SERVICE|SERVER|DOMAIN|SCOPES?|ID|FILE|PATH"
+    r"|DIR|SOCK|ROUNDS|PREFIX|LIFETIME|AGE|DAYS|HOURS|MINUTES|SECONDS|COUNT|FORMAT|ARGS|POLICY|ENCODING)$",
+    re.IGNORECASE,
+)
+"""Names of what is set about a secret: masked, but the value says nothing anywhere else."""
+_PUBLIC = re.compile(
+    r"PUBLIC|SHA\d*(_|$)|COMMIT|REVISION|DIGEST|CHECKSUM|FINGERPRINT|VERSION|REF$|BUILD|IMAGE|_ID$|PROJECT_NAME"
+    r"|PATH|URL$|URI$|HOST|DIR$|FILE$|REGISTRY",
+    re.IGNORECASE,
+)
+"""Names of what is long and random, and no secret."""
+_REF = re.compile(r"(?<=\.git)@[^@\s]*$")
+"""What follows the address of a git repository, and no password."""
+_RANDOM = re.compile(r"[A-Za-z0-9+/=_.~-]{20,}")
 _OPTION = re.compile(r"""(?<![\w.-])(?:--?([\w.-]+)(?:=|\s+)|([\w.-]+)=)(?=((?:"[^"]*"|'[^']*'|\S)+))""")
 """A word of a command line that says what the next one is, or what follows its `=`."""
 Environment = Iterable[tuple[str, str]]
@@ -40,14 +71,52 @@ class Secret:
         return bool(self._value)
 
 
+@dataclass(frozen=True)
+class Mask:
+    """How the values of one project are shown: `known` are hidden wherever they stand, unless it is `off`."""
+
+    known: tuple[str, ...] = ()
+    off: bool = False
+
+    def value(self, name: str, value: str) -> str:
+        """Return the value of a variable or a label as it may be shown."""
+        return value if self.off else hide(masked(name, value), self.known)
+
+    def text(self, text: str) -> str:
+        return text if self.off else hide(text, self.known)
+
+    def words(self, command: Iterable[object]) -> Iterator[str]:
+        """Yield the words of a command; one after an option for a secret is hidden whole, spaces and all."""
+        follows = False
+        for word in map(str, command):
+            yield MASK if follows and word and not self.off else word
+            follows = bool(re.fullmatch(r"--?[\w.-]+", word)) and _is_secret_option(word)
+
+
+PLAIN = Mask()
+
+
 def is_secret(name: str) -> bool:
     """Return whether a variable of this name is taken for a secret."""
     return _NAME.search(name) is not None
 
 
+def looks_secret(name: str, value: str) -> bool:
+    """Return whether a value is as random as keys and tokens are, under a name that does not explain it."""
+    if not _RANDOM.fullmatch(value) or _PUBLIC.search(name):
+        return False
+    kinds = (any(map(str.isdigit, value)), any(map(str.isalpha, value)))
+    return all(kinds) and _entropy(value) >= _BITS
+
+
+def _entropy(text: str) -> float:
+    """Return the bits that one character of the text says, by how often each stands in it."""
+    return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
+
+
 def masked(name: str, value: str) -> str:
-    """Return a value as it may be shown: secrets hidden by their name, passwords hidden inside URLs."""
-    if is_secret(name) and value:
+    """Return a value as it may be shown: hidden by its name or its look, or only the password of a URL."""
+    if value and (is_secret(name) or looks_secret(name, value)):
         return MASK
     return mask_urls(value)
 
@@ -78,12 +147,32 @@ def hide(text: str, known: Iterable[str] = ()) -> str:
     return _hidden(text, (*_of(known, text), *_in_urls(text), *_in_options(text)))
 
 
-def hidden_words(command: Iterable[object]) -> Iterator[str]:
-    """Yield the words of a command; one after an option for a secret is hidden whole, spaces and all."""
-    follows = False
-    for word in map(str, command):
-        yield MASK if follows and word else word
-        follows = bool(re.fullmatch(r"--?[\w.-]+", word)) and _is_secret_option(word)
+@dataclass(frozen=True)
+class Known:
+    """A secret of the project, by the name under which it came in: a variable, a secret of compose.yaml."""
+
+    name: str
+    value: Secret
+
+
+def known_of(environment: Environment) -> Iterator[Known]:
+    """Yield the secrets of an environment with the names of their variables."""
+    for name, value in environment:
+        for secret in secrets_of([(name, value)]):
+            yield Known(name, Secret(secret))
+
+
+def declared(name: str, text: str) -> Iterator[Known]:
+    """Yield what a text gives away that is declared to be secret: all of it, and each line that says much.
+
+    Certificates and public keys are no secrets, whatever they are declared to be.
+    """
+    text = _BLOCK.sub("", text).strip()
+    lines = [line.strip() for line in text.splitlines()]
+    for found in dict.fromkeys((text, *(line for line in lines if len(line) >= _LINE))):
+        if found and not found.startswith("-----"):
+            yield Known(name, Secret(found))
+    yield from (Known(name, Secret(found)) for line in lines for found in passwords(line))
 
 
 def secrets_of(environment: Environment) -> tuple[str, ...]:
@@ -91,23 +180,31 @@ def secrets_of(environment: Environment) -> tuple[str, ...]:
 
     The longest comes first.
     """
-    found = set()
+    found: set[str] = set()
     for name, value in environment:
-        found |= {value} if value and is_secret(name) else set()
-        found |= {value[start:stop] for start, stop in _in_urls(value)}
+        if value and (looks_secret(name, value) or (is_secret(name) and not _ABOUT.search(name))):
+            found.add(value)
+        found.update(passwords(value))
     return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))
 
 
-def without_secrets(environment: Environment, lines: Iterable[str]) -> tuple[str, ...]:
-    """Return lines of the log of a service with this environment as they may be shown in an error."""
-    known = known_secrets([environment])
-    return tuple(without(line, known) for line in lines)
+def values(known: Iterable[Known]) -> tuple[str, ...]:
+    """Return the values that are hidden wherever they stand."""
+    return tuple(item.value.reveal() for item in known if len(item.value.reveal()) >= SHORTEST)
 
 
 def known_secrets(environments: Iterable[Environment]) -> frozenset[str]:
     """Return what no plan may show: the password of one service stands in the URL or command of another."""
     found = (secret for environment in environments for secret in secrets_of(environment))
     return frozenset(secret for secret in found if len(secret) >= SHORTEST)
+
+
+def passwords(text: str) -> Iterator[str]:
+    """Yield the secrets of URLs as they stand there, and decoded; where one ends may be open."""
+    for start, stop in _in_urls(text):
+        whole = text[start:stop]
+        for found in (whole, *(whole[: at.start()] for at in re.finditer("@", whole))):
+            yield from {found, unquote(found)} - {""}
 
 
 def _hidden(text: str, spans: Iterable[_Span]) -> str:
@@ -140,8 +237,10 @@ def _in_urls(text: str) -> Iterator[_Span]:
 def _in_userinfo(scheme: str, rest: str) -> Iterator[_Span]:
     """Yield where the secret before the host stands; `rest` is what follows `://`."""
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
-    # A password that was not encoded may hold an `@`, or a slash: then the host is what follows the first.
-    end = authority.rfind("@") if "@" in authority else rest.find("@") if ":" in authority else -1
+    # A password that was not encoded may hold anything: in doubt it goes on up to the last `@`.
+    end = authority.rfind("@")
+    if ":" in (rest[:end] if end >= 0 else authority):
+        end = (_REF.sub("", rest) or rest).rfind("@")
     if end < 0 or rest.startswith("@sha256:", end):
         return
     user, _, password = rest[:end].partition(":")

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from scaffold.stack.desired import Service
-from scaffold.stack.secrets import masked, without_login, without_secrets
+from scaffold.stack.secrets import masked, without, without_login
 
 LOGS = "See `scaffold logs {service}`."
 _LONGEST = 200
@@ -98,7 +98,8 @@ class Evidence:
 def explain(evidence: Evidence) -> Verdict:
     """Return the verdict on a container; the values of secret variables are hidden in it."""
     found = _explain(evidence)
-    return Verdict(*without_secrets(evidence.service.environment, (found.message, found.hint)))
+    hidden = evidence.service.hidden
+    return Verdict(without(found.message, hidden), without(found.hint, hidden))
 
 
 def _explain(evidence: Evidence) -> Verdict:
