@@ -53,11 +53,12 @@ def sql(container: str, statement: str) -> str:
 
 def fill(container: str) -> None:
     """Write the rows that must not be lost."""
-    until(lambda: _ready(container), "the database answers")
+    until(lambda: ready(container), "the database answers")
     sql(container, f"create table kept as select generate_series(1, {ROWS}) as id")
 
 
-def _ready(container: str) -> bool:
+def ready(container: str) -> bool:
+    """Return whether the server answers: on TCP, where that of the first start does not."""
     words = ("docker", "exec", container, "pg_isready", "-q", "-h", "127.0.0.1", "-U", "app")
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 

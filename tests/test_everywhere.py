@@ -11,7 +11,8 @@ import pexpect
 import pytest
 
 from tests.conftest import Inventory, named, take_inventory
-from tests.projects import SCAFFOLD, Project, handwritten, surroundings
+from tests.owners import ROWS, database, fill, ready, rows, written
+from tests.projects import SCAFFOLD, Project, handwritten, surroundings, until
 
 pytestmark = pytest.mark.engine
 
@@ -25,6 +26,13 @@ networks:
   default:
 volumes:
   data:
+"""
+POSTGRES_WITHOUT_A_VOLUME = """\
+services:
+  db:
+    image: postgres:17
+    environment: {POSTGRES_USER: app, POSTGRES_DB: app, POSTGRES_PASSWORD: given}
+    shm_size: 64m
 """
 FILES = {
     "Dockerfile": 'FROM debian:trixie-slim\nCMD ["sleep", "infinity"]\n',
@@ -59,6 +67,7 @@ def world(engine: docker.DockerClient, tmp_path: Path) -> Iterator[Engine]:
         gone = handwritten(tmp_path / f"{name}-gone", COMPOSE, files=FILES)
         for project in (living, gone):
             project.scaffold("run", "--quiet")
+        gone.scaffold("stop", "--quiet")  # what runs is not gone
         gone_name = gone.name
         engine.containers.create(
             "debian:trixie-slim",
@@ -138,8 +147,11 @@ def test_clean_removes_what_is_gone_and_nothing_else(world: Engine, tmp_path: Pa
     assert "is up to date" in world.living.scaffold("plan").out
 
     moved = Project(world.living.folder.rename(tmp_path / "moved"))
-    assert listed(place)[name]["gone"]
-    assert listed(moved)[name]["path"] == str(moved.folder)  # seen from inside
+    for seen_from in (place, moved):
+        found = listed(seen_from)[name]
+        assert (found["path"], found["gone"]) == (str(moved.folder), False)
+        assert found["moved_from"] == str(world.living.folder)
+    assert f"moved from {world.living.folder}" in place.scaffold("list").out
     moved.scaffold("clean", name, "--yes", code=2)
 
 
@@ -169,3 +181,55 @@ def test_data_goes_when_its_name_is_typed(world: Engine, tmp_path: Path) -> None
     assert world.holds(world.gone).volumes == {volume}
     assert talk(("Type its name", f"{volume}\r")).endswith("0")
     assert world.holds(world.gone).volumes == frozenset()
+
+
+def test_what_runs_is_never_gone(world: Engine, tmp_path: Path) -> None:
+    """Its folder may be on a disk that is not mounted just now."""
+    place = anywhere(tmp_path)
+    name = world.living.name
+    hidden = tmp_path / "elsewhere" / "deep" / "folder"
+    hidden.parent.mkdir(parents=True)
+    there = world.holds(name)
+    world.living.folder.rename(hidden)
+    assert not listed(place)[name]["gone"]
+    assert "out of sight" in place.scaffold("list").out
+    assert "running" in place.scaffold("clean", name, "--yes", code=2).err
+    place.scaffold("clean", world.gone, "--yes")
+    assert world.holds(name) == there
+    world.client.containers.get(f"{name}-app-1").pause()
+    assert not listed(place)[name]["gone"]
+    world.client.containers.get(f"{name}-app-1").unpause()
+    hidden.rename(world.living.folder)
+    assert "is up to date" in world.living.scaffold("plan").out
+
+
+def test_project_that_was_run_elsewhere_is_found_there(world: Engine, tmp_path: Path) -> None:
+    place = anywhere(tmp_path)
+    name = world.living.name
+    moved = Project(tmp_path / "elsewhere" / "folder")
+    moved.folder.parent.mkdir()
+    world.living.folder.rename(moved.folder)
+    moved.scaffold("run", "--quiet")
+    moved.scaffold("down")
+    found = listed(place)[name]
+    assert (found["path"], found["gone"]) == (str(moved.folder), False)
+    assert name in place.scaffold("clean", name, "--yes", code=2).err
+
+
+def test_clean_keeps_a_container_whose_volume_has_no_name(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    text = POSTGRES_WITHOUT_A_VOLUME
+    project = written(tmp_path / project_name, text, f"COMPOSE_PROJECT_NAME={project_name}\n")
+    project.scaffold("run")
+    server = database(project_name)
+    fill(server)
+    project.scaffold("stop")
+    shutil.rmtree(project.folder)
+    place = anywhere(tmp_path)
+    done = place.scaffold("clean", project_name, "--yes")
+    assert server in done.err, done
+    assert "no name" in done.err, done
+    engine.containers.get(server).start()
+    until(lambda: ready(server), "the database answers")
+    assert rows(server) == ROWS

@@ -21,7 +21,7 @@ from scaffold.stack import environment
 if TYPE_CHECKING:
     from scaffold.engine.client import Engine
     from scaffold.stack.plan import Plan
-    from scaffold.stack.projects import Data, Project
+    from scaffold.stack.projects import Data, Project, Remains
 
 
 def list_projects(
@@ -91,6 +91,10 @@ def _data(volumes: Sequence[Data], size: int | None) -> str:
 def _note(item: Project) -> str:
     if item.gone:
         return "the folder is gone"
+    if item.ours and not item.in_sight:
+        return "runs, but its folder is out of sight"
+    if item.moved_from:
+        return f"moved from {item.moved_from}"
     return "" if item.ours else "not made by scaffold"
 
 
@@ -121,7 +125,7 @@ def clean(
 
     That is containers, networks and images. It shows what would go, and asks. Data goes only by name: each
     volume named with --delete-data, or typed when asked. What scaffold did not make is never touched, nor
-    what belongs to a folder that exists.
+    what belongs to a folder that exists, what runs, or a container with a volume without a name.
 
     \b
     Examples:
@@ -138,6 +142,8 @@ def clean(
         gone = _gone(engine, tuple(projects or ()))
         _check_named(named, gone)
         left = reader.remains(engine, gone)
+        _check_used(named, left)
+        staying = planning.staying(left)
         steps = planning.cleaning(left, named)
         if explain:
             from scaffold.stack import explain as explaining
@@ -151,7 +157,7 @@ def clean(
         if not yes:
             named = (*named, *_typed(_data_of(gone, but=named)))
             steps = planning.cleaning(left, named)
-        reader.still_gone(left)
+        reader.still_gone(engine, left)
         _remove(engine, steps, quiet=quiet)
     kept = _data_of(gone, but=named)
     document = {
@@ -159,6 +165,8 @@ def clean(
         "removed": removed(steps),
         "kept": kept,
     }
+    for note in staying:
+        console.note(note)
     if as_json or not quiet:
         console.result(document, as_json=as_json, text=_said(gone, steps, kept))
 
@@ -178,6 +186,11 @@ def _gone(engine: Engine, asked: Collection[str]) -> tuple[Project, ...]:
         if name not in every:
             known = ", ".join(item.name for item in gone) or "none"
             raise UsageError(f"There is no project {name} on this engine.", f"Without a folder: {known}.")
+        if not every[name].in_sight and not every[name].gone:
+            raise UsageError(
+                f"Project {name} is running: its folder {every[name].path} is not gone, but out of sight.",
+                f"If it is not needed: `docker stop {' '.join(every[name].running)}`, then again.",
+            )
         if not every[name].gone:
             raise UsageError(
                 f"Project {name} has its folder: {every[name].path}.",
@@ -193,6 +206,18 @@ def _check_named(named: Iterable[str], gone: Sequence[Project]) -> None:
             raise UsageError(
                 f"--delete-data {name}: no project without a folder has that volume. Nothing was removed.",
                 f"Theirs: {', '.join(volumes) or 'none'}.",
+            )
+
+
+def _check_used(named: Iterable[str], left: Sequence[Remains]) -> None:
+    """Raise UsageError for a volume of a container that is not removed."""
+    for name in named:
+        user = next((kept.name for item in left for kept in item.apart.others if name in kept.volumes), None)
+        if user is not None:
+            raise UsageError(
+                f"--delete-data {name}: container {user} uses it, and stays: another volume of it has "
+                "no name. Nothing was removed.",
+                f"`docker rm {user}` removes that container and keeps its volumes.",
             )
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scaffold import folders
 from scaffold.engine import observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.holdings import known as measured
 from scaffold.errors import EngineError
 from scaffold.stack import names
 from scaffold.stack.observed import Observed
+from scaffold.stack.plan import UP
 from scaffold.stack.projects import Data, Project, Remains, state
 
 Listed = Mapping[str, Any]
@@ -30,6 +32,8 @@ class _Found:
     """Where any tool says it is."""
     containers: list[str] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
+    alive: bool = False
+    """Some container of it has a process: its folder may be out of sight, and is not gone."""
     done: int = 0
     """Containers that ended well: a migration is no reason to call the project half running."""
     networks: list[str] = field(default_factory=list)
@@ -39,6 +43,7 @@ class _Found:
     def add_container(self, item: Listed) -> None:
         name = item["Names"][0].lstrip("/") if item["Names"] else item["Id"][:12]
         self.containers.append(name)
+        self.alive = self.alive or item["State"] in UP
         if item["State"] == "running":
             self.running.append(name)
         elif item["Status"].startswith("Exited (0)"):
@@ -87,12 +92,18 @@ def _references(image: Mapping[str, Any]) -> list[str]:
 def _project(name: str, found: _Found, sizes: Mapping[str, int], *, local: bool) -> Project:
     paths = sorted(found.paths or found.working_dirs)
     there = [path for path in paths if exists(path)]
+    away = [path for path in paths if path not in there]
+    if local and not there:
+        there = _found_again(name, away)
+    in_sight = bool(there) or not local
     return Project(
         name=name,
         path=next(iter(there or paths), ""),
         ours=bool(found.paths),
         # A folder on another machine cannot be looked for from here.
-        gone=local and bool(found.paths) and not there,
+        gone=local and bool(found.paths) and not there and not found.alive,
+        moved_from=next(iter(away), "") if local and there else "",
+        in_sight=in_sight,
         state=state(len(found.containers), len(found.running), found.done),
         containers=tuple(sorted(found.containers)),
         running=tuple(sorted(found.running)),
@@ -100,6 +111,16 @@ def _project(name: str, found: _Found, sizes: Mapping[str, int], *, local: bool)
         images=tuple(found.images),
         volumes=tuple(Data(volume, measured(sizes.get(volume))) for volume in sorted(found.volumes)),
     )
+
+
+def _found_again(name: str, paths: Iterable[str]) -> list[str]:
+    """Return the folder to which a project was moved: a record tells it, or a .env beside the old place."""
+    record = folders.record(name)
+    if record is not None:
+        meaning = folders.meaning(record.path, Path(record.path))
+        if meaning.there and (meaning.name == name or not meaning.readable):
+            return [record.path]
+    return [found for path in paths for found in folders.neighbours(Path(path), name)][:1]
 
 
 def exists(path: str) -> bool:
@@ -129,8 +150,11 @@ def remains(engine: Engine, projects: Iterable[Project]) -> tuple[Remains, ...]:
         )
 
 
-def still_gone(remains: Iterable[Remains]) -> None:
-    """Raise EngineError when a folder came back while a person was thinking."""
+def still_gone(engine: Engine, remains: Iterable[Remains]) -> None:
+    """Raise EngineError when a folder came back, or a container was started, while a person was thinking."""
     for item in remains:
         if exists(item.project.path):
             raise EngineError(f"{item.project.path} is there again: nothing was removed.")
+        for container in observe.containers(engine, item.project.name):
+            if container.state in UP:
+                raise EngineError(f"Container {container.name} runs again: nothing was removed.")

@@ -192,10 +192,10 @@ def left_alone(desired: Desired, observed: Observed) -> tuple[str, ...]:
     return (
         *others(observed),
         *(
-            f"Container {item.name} stays: its service is no longer in compose.yaml, and {_detached(left)}. "
+            f"Container {item.name} stays: its service is no longer in compose.yaml, and {detached(left)}. "
             f"`docker rm {item.name}` removes it and keeps the volume."
             for item in kept
-            if (left := _alone(item, observed)) and item.state not in UP
+            if (left := alone(item, observed)) and item.state not in UP
         ),
     )
 
@@ -547,9 +547,9 @@ def _removals(
                 aside = stops.get(names.set_aside(container.name))
                 stopped = _stopped(draft, container, timeout, reason, [*waits, image, aside])
                 stops[container.name] = draft.add(SetAsideContainer(container.name, reason), stopped)
-            elif container.name in surplus and (left := _alone(container, observed)):
+            elif container.name in surplus and (left := alone(container, observed)):
                 # Without its container nothing would find such a volume again, and a prune would take it.
-                said = f"{reason}; it stays, since {_detached(left)}"
+                said = f"{reason}; it stays, since {detached(left)}"
                 if container.state in UP:
                     step = StopContainer(container.name, timeout, said, Impact.RECREATE)
                     stops[container.name] = draft.add(step, waits)
@@ -576,13 +576,13 @@ def _remove(
 
 def _parting(container: Container, observed: Observed, reason: str) -> str:
     """Add to the reason of a removal which anonymous volumes will be on their own afterwards."""
-    left = _alone(container, observed)
+    left = alone(container, observed)
     if not left:
         return reason
     return f"{reason}; the data stays in volume {_shortly(left)}, which nothing will use again"
 
 
-def _alone(container: Container, observed: Observed) -> tuple[tuple[str, str], ...]:
+def alone(container: Container, observed: Observed) -> tuple[tuple[str, str], ...]:
     """Return (volume, target) of the anonymous volumes that only this container uses."""
     everybody = (*observed.containers, *observed.others)
     used = {name for other in everybody if other is not container for name in other.volumes}
@@ -593,7 +593,8 @@ def _shortly(volumes: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{name[:12]} ({target})" for name, target in volumes)
 
 
-def _detached(left: Collection[tuple[str, str]]) -> str:
+def detached(left: Collection[tuple[str, str]]) -> str:
+    """Return why such volumes keep their container."""
     several = len(left) > 1
     return (
         f"volume{'s' if several else ''} {_shortly(left)} ha{'ve' if several else 's'} no name "

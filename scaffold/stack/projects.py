@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Desired
-from scaffold.stack.observed import Observed
+from scaffold.stack.observed import Container, Observed
 from scaffold.stack.plan import Plan, Planned
 
 
@@ -30,7 +30,7 @@ class Project:
     ours: bool
     """scaffold made a part of it; others are left alone."""
     gone: bool
-    """Its folder no longer exists."""
+    """Its folder no longer exists, and nothing of it runs."""
     state: str
     """running, partly running, stopped, or absent when it has no container"""
     containers: tuple[str, ...] = ()
@@ -39,6 +39,10 @@ class Project:
     images: tuple[str, ...] = ()
     """References, or ids of those that have lost their tags."""
     volumes: tuple[Data, ...] = ()
+    moved_from: str = ""
+    """Where it was made, when that folder is gone and another one has it now."""
+    in_sight: bool = True
+    """Its folder is there, as far as that can be seen from here."""
 
     @property
     def data_size(self) -> int | None:
@@ -67,6 +71,13 @@ class Remains:
     project: Project
     observed: Observed
 
+    @property
+    def apart(self) -> Observed:
+        """Return the same with the containers set apart whose volumes nothing would find without them."""
+        kept = tuple(item for item in self.observed.containers if planning.alone(item, self.observed))
+        others = tuple(item for item in self.observed.containers if item not in kept)
+        return replace(self.observed, containers=others, others=kept)
+
 
 def cleaning(remains: Iterable[Remains], volumes: Collection[str] = ()) -> Plan:
     """Return the steps that remove what gone checkouts left; of their data only the volumes named."""
@@ -74,9 +85,38 @@ def cleaning(remains: Iterable[Remains], volumes: Collection[str] = ()) -> Plan:
     for item in remains:
         nowhere = Desired(project=item.project.name, path=item.project.path)
         reason = f"{item.project.path} no longer exists"
-        part = planning.teardown(nowhere, item.observed, reason, volumes=volumes, images=item.project.images)
+        observed = item.apart
+        used = {name for kept in observed.others for name in (kept.image, f"{kept.image}:latest")}
+        images = [
+            reference
+            for reference in item.project.images
+            if reference not in used
+            and not any(
+                kept.image_id.removeprefix("sha256:").startswith(reference) for kept in observed.others
+            )
+        ]
+        part = planning.teardown(nowhere, observed, reason, volumes=volumes, images=images)
         offset = len(steps)
         steps += [
             Planned(planned.step, tuple(index + offset for index in planned.after)) for planned in part.steps
         ]
     return Plan(tuple(steps))
+
+
+def _is_used(reference: str, containers: Iterable[Container]) -> bool:
+    """Return whether a container is of this image, given by a name or the begin of its id."""
+    return any(
+        reference in (item.image, f"{item.image}:latest")
+        or item.image_id.removeprefix("sha256:").startswith(reference)
+        for item in containers
+    )
+
+
+def staying(remains: Iterable[Remains]) -> tuple[str, ...]:
+    """Return what is to be said of the containers that are not removed."""
+    return tuple(
+        f"Container {kept.name} stays: {planning.detached(planning.alone(kept, item.observed))}. "
+        f"`docker rm {kept.name}` removes it and keeps the volume."
+        for item in remains
+        for kept in item.apart.others
+    )
