@@ -14,7 +14,7 @@ import docker
 import pytest
 from docker.errors import NotFound
 
-from scaffold.engine.client import endpoint
+from scaffold.engine.client import place
 from tests.conftest import MEASURED, named
 from tests.crash import compose
 from tests.crash.daemon import SUBNET, Daemon, daemon
@@ -87,7 +87,7 @@ def test_run_recovers_after_being_cut_off_at_any_call(
     broken: Subject, keeper: Subject, tmp_path: Path, show: Show, scene: str, cut: Cut
 ) -> None:
     victim = keeper if scene == "recreate" else broken
-    upstream = endpoint().removeprefix("unix://")
+    upstream = place()
     sequence = calls(victim, scene, tmp_path / "sock", upstream)
     score = Score(f"cut off {cut}, {scene}, {len(sequence)} calls")
     for at in sample(len(sequence), CUTS):
@@ -222,7 +222,7 @@ def test_container_that_was_never_started_gets_its_configs(
 ) -> None:
     project = handwritten(tmp_path / project_name, CONFIGURED)
     project.scaffold("env")
-    upstream = endpoint().removeprefix("unix://")
+    upstream = place()
     with proxied(tmp_path / "sock", upstream) as whole:
         project.scaffold("run", DOCKER_HOST=whole.host)
     project.scaffold("down")

@@ -15,7 +15,7 @@ from typing import Any
 import docker
 import pytest
 
-from scaffold.engine.client import endpoint
+from scaffold.engine.client import place
 from tests.crash.proxy import proxied
 from tests.projects import PATIENCE, SCAFFOLD, Project, handwritten, interrupt, until
 
@@ -153,7 +153,7 @@ def test_events_follow_until_ctrl_c(shop: Project) -> None:
 
 @pytest.mark.parametrize("command", ["logs --follow", "events"])
 def test_follower_says_that_the_engine_went_away(shop: Project, tmp_path: Path, command: str) -> None:
-    with proxied(tmp_path / "sock", endpoint().removeprefix("unix://")) as proxy:
+    with proxied(tmp_path / "sock", place()) as proxy:
         process = shop.start(*command.split(), DOCKER_HOST=proxy.host)
         until(lambda: any(re.search(r"/logs\?|/events\?", call) for call in proxy.calls), "it follows")
         time.sleep(1)

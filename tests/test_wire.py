@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,69 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.engine import observe
-from scaffold.engine.client import Engine, endpoint, socket_path
-from scaffold.engine.wire import Refused, SocketWire, local_socket, with_query
-from scaffold.errors import EngineError
+from scaffold.engine import answers, observe
+from scaffold.engine.client import Engine
+from scaffold.engine.endpoint import Endpoint
+from scaffold.engine.wire import Refused, Wire, with_query
+from scaffold.errors import EngineError, EngineUnavailable
 
 
 @pytest.fixture(autouse=True)
 def _plain_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
 
 
-def add_context(folder: Path, name: str, host: str) -> None:
-    place = folder / "docker" / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
-    place.mkdir(parents=True)
-    (place / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": host}}}))
-
-
-def test_without_settings_it_is_the_default_socket() -> None:
-    assert local_socket() == "/var/run/docker.sock"
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("unix:///run/own.sock", "/run/own.sock"), ("tcp://10.0.0.1:2376", None), ("ssh://me@there", None)],
-)
-def test_docker_host_decides(monkeypatch: pytest.MonkeyPatch, host: str, expected: str | None) -> None:
-    monkeypatch.setenv("DOCKER_HOST", host)
-    monkeypatch.setenv("DOCKER_CONTEXT", "other")
-    assert local_socket() == expected
-
-
-def test_current_context_names_a_socket(tmp_path: Path) -> None:
-    add_context(tmp_path, "desktop", "unix:///home/me/desktop.sock")
-    (tmp_path / "docker" / "config.json").write_text('{"currentContext": "desktop"}')
-    assert local_socket() == "/home/me/desktop.sock"
-
-
-def test_context_elsewhere_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    add_context(tmp_path, "remote", "tcp://10.0.0.1:2376")
-    monkeypatch.setenv("DOCKER_CONTEXT", "remote")
-    assert local_socket() is None
-
-
-def test_unknown_context_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_CONTEXT", "nowhere")
-    assert local_socket() is None
-
-
-def test_messages_name_the_engine_that_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert (endpoint(), socket_path()) == ("/var/run/docker.sock", Path("/var/run/docker.sock"))
-    add_context(tmp_path, "desktop", "unix:///home/me/desktop.sock")
-    add_context(tmp_path, "remote", "tcp://10.0.0.1:2376")
-    (tmp_path / "docker" / "config.json").write_text('{"currentContext": "desktop"}')
-    monkeypatch.setenv("DOCKER_HOST", "")
-    assert (endpoint(), socket_path()) == ("/home/me/desktop.sock", Path("/home/me/desktop.sock"))
-    monkeypatch.setenv("DOCKER_CONTEXT", "remote")
-    assert (endpoint(), socket_path()) == ("tcp://10.0.0.1:2376", None)
-    monkeypatch.setenv("DOCKER_CONTEXT", "nowhere")
-    assert (endpoint(), socket_path()) == ("context nowhere", None)
-    monkeypatch.setenv("DOCKER_HOST", "unix:///run/own.sock")
-    assert (endpoint(), socket_path()) == ("unix:///run/own.sock", Path("/run/own.sock"))
+def here(path: str) -> Endpoint:
+    """The engine behind the socket of a server of the test's own."""
+    return Endpoint(f"unix://{path}")
 
 
 def test_query_leaves_out_what_is_none() -> None:
@@ -92,10 +44,10 @@ def server(folder: Path, *connections: tuple[bytes, ...]) -> Iterator[str]:
     listener.listen()
 
     def serve() -> None:
-        for answers in connections:
+        for canned in connections:
             peer, _ = listener.accept()
             with peer, peer.makefile("rb") as asked:
-                for answer in answers:
+                for answer in canned:
                     length = 0
                     while line := asked.readline().strip():
                         if line.lower().startswith(b"content-length:"):
@@ -116,7 +68,7 @@ def answer(status: str, body: str) -> bytes:
 
 def test_one_connection_serves_several_calls(tmp_path: Path) -> None:
     with server(tmp_path, (answer("200 OK", '{"a": 1}'), answer("204 No Content", ""))) as path:
-        wire = SocketWire(path)
+        wire = Wire(here(path))
         assert wire.send("GET", "/a", None, 5) == {"a": 1}
         assert wire.send("POST", "/b", {"x": 1}, 5) is None
         wire.close()
@@ -124,7 +76,7 @@ def test_one_connection_serves_several_calls(tmp_path: Path) -> None:
 
 def test_dropped_connection_is_opened_anew(tmp_path: Path) -> None:
     with server(tmp_path, (answer("200 OK", "1"),), (answer("200 OK", "2"),)) as path:
-        wire = SocketWire(path)
+        wire = Wire(here(path))
         assert wire.send("GET", "/a", None, 5) == 1
         dropped = wire._connection
         assert dropped is not None
@@ -137,7 +89,7 @@ def test_dropped_connection_is_opened_anew(tmp_path: Path) -> None:
 def test_error_carries_the_engines_own_words(tmp_path: Path) -> None:
     with server(tmp_path, (answer("404 Not Found", '{"message": "no such container"}'),)) as path:
         with pytest.raises(Refused, match="no such container") as caught:
-            SocketWire(path).send("GET", "/a", None, 5)
+            Wire(here(path)).send("GET", "/a", None, 5)
         assert caught.value.status == 404
 
 
@@ -163,8 +115,8 @@ def test_refused_look_is_an_error_of_ours(
 def test_cut_answer_is_an_error_and_the_next_call_begins_anew(tmp_path: Path) -> None:
     cut = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
     with server(tmp_path, (cut,), (answer("200 OK", "3"),)) as path:
-        wire = SocketWire(path)
-        with pytest.raises(Exception, match="IncompleteRead"):
+        wire = Wire(here(path))
+        with pytest.raises(EngineUnavailable, match="went away"):
             wire.send("GET", "/a", None, 5)
         assert wire.send("GET", "/a", None, 5) == 3
         wire.close()
@@ -178,14 +130,14 @@ def test_stream_ends_when_it_is_closed_under_its_reader(tmp_path: Path) -> None:
         listener.bind(path)
         listener.listen()
         streams = []
-        opening = threading.Thread(target=lambda: streams.append(SocketWire(path).stream("/events")))
+        opening = threading.Thread(target=lambda: streams.append(Wire(here(path)).stream("GET", "/events")))
         opening.start()
         peer, _ = listener.accept()
         with peer:
             peer.recv(65536)
             peer.sendall(head + f"{len(event):x}\r\n".encode() + event + b"\r\n")
             opening.join(5)
-            events = iter(streams[0])
+            events = streams[0].documents(answers.EVENT)
             assert next(events) == {"Action": "die"}
 
             rest: list[object] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from scaffold import files
 from scaffold.doctor import packages
 from scaffold.doctor.finding import Finding, fine, note, wrong
-from scaffold.engine import client, plugins
+from scaffold.engine import client, endpoint, plugins
+from scaffold.engine.answers import moment
 from scaffold.engine.client import Engine, engine_errors
-from scaffold.engine.observe import moment
 from scaffold.errors import ScaffoldError
 
 OLDEST = {"buildx": (0, 13), "compose": (2, 20)}
@@ -44,29 +44,32 @@ def docker_command() -> Finding:
 
 
 def context() -> Finding:
-    """Say where the engine is looked for, and whether a chosen context exists."""
-    host = os.environ.get("DOCKER_HOST")
-    if host:
-        return fine("context", f"{host} (DOCKER_HOST)")
-    named = os.environ.get("DOCKER_CONTEXT") or str(_config().get("currentContext") or "default")
-    if named == "default":
-        return fine("context", f"default ({client.endpoint()})")
-    folder = _config_folder() / "contexts" / "meta" / hashlib.sha256(named.encode()).hexdigest()
-    if (folder / "meta.json").is_file():
-        return fine("context", named)
-    if os.environ.get("DOCKER_CONTEXT"):
-        return wrong("context", f"There is no docker context {named}.", "`unset DOCKER_CONTEXT`")
-    return wrong("context", f"There is no docker context {named}.", commands=("docker context use default",))
+    """Say which engine is meant, and what named it; for one of another machine what that means."""
+    try:
+        meant = endpoint.chosen()
+    except ScaffoldError as error:
+        switched = "docker context use default"
+        commands = (switched,) if switched in (error.hint or "") else ()
+        return wrong("context", error.message, error.hint or "", commands)
+    named = f"{meant.context or 'default'} ({meant.host})" if meant.named_by != "DOCKER_HOST" else meant.host
+    said = f"{named}, named by {meant.named_by}" if meant.named_by else named
+    if meant.machine:
+        return note("context", f"{said}. {remote(meant.machine)}")
+    return fine("context", said)
 
 
-def _config_folder() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+def remote(machine: str) -> str:
+    """Return what it means that the engine is on another machine."""
+    return (
+        f"Ports, URLs and bind mounts are those of {machine}: nothing here listens on them, and no folder of "
+        "this machine is in a container."
+    )
 
 
 def _config() -> dict[str, Any]:
     try:
-        document = json.loads((_config_folder() / "config.json").read_text())
-    except (OSError, ValueError):
+        document = json.loads(files.read(endpoint.settings() / "config.json"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -92,7 +95,7 @@ def _user() -> str:
 def engine(opened: Engine | ScaffoldError) -> Finding:
     if isinstance(opened, Engine):
         with engine_errors("version"):
-            version = opened.api.version(api_version=False)
+            version = opened.get("/version")
         return fine("engine", f"{version.get('Version', '?')}, API {version.get('ApiVersion', '?')}")
     start = client.start_command()
     path = client.socket_path()
@@ -169,7 +172,7 @@ def _free(path: Path) -> int | None:
 
 def _info(opened: Engine) -> dict[str, Any]:
     with engine_errors("info"):
-        document: dict[str, Any] = opened.api.info()
+        document: dict[str, Any] = opened.get("/info")
     return document
 
 
@@ -223,7 +226,7 @@ def proxy() -> Finding:
     if not _config().get("proxies"):
         return note(
             "proxy",
-            f"{name} is set here, and not in {_config_folder()}/config.json: builds do not know it.",
+            f"{name} is set here, and not in {endpoint.settings()}/config.json: builds do not know it.",
             'Add `"proxies": {"default": {"httpsProxy": "…"}}` there.',
         )
     return fine("proxy", f"{host}, for builds too")

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 from scaffold.doctor.finding import Finding, fine, note, wrong
 from scaffold.engine import observe, plugins, refusals
 from scaffold.engine.client import Engine, engine_errors
-from scaffold.errors import ScaffoldError
+from scaffold.engine.endpoint import chosen
+from scaffold.engine.wire import Refused
+from scaffold.errors import EngineUnavailable
 
 PATIENCE = 8
 """Seconds that a registry, and a build, may take to answer."""
@@ -30,18 +32,14 @@ def registry(engine: Engine, reference: str) -> Finding:
     """Say whether the engine reaches the registry of an image; only its manifest is asked for."""
     from urllib.parse import quote
 
-    api = engine.api
     try:
-        with engine_errors("registry"):
-            answer = api.get(
-                f"{api.base_url}/v{api.api_version}/distribution/{quote(reference, safe='/:@')}/json",
-                timeout=PATIENCE,
-            )
-    except ScaffoldError:
+        engine.get(f"/distribution/{quote(reference, safe='/:@')}/json", timeout=PATIENCE)
+    except Refused as error:
+        said = error.explanation
+    except EngineUnavailable:
         return note("registry", f"No registry reachable: no answer in {PATIENCE} seconds.", _MIRROR)
-    if answer.status_code == 200:
+    else:
         return fine("registry", f"the engine can pull {reference}")
-    said = str(answer.json().get("message", "")) if answer.content else ""
     found = refusals.unpulled(reference, said)
     if "cannot be reached" in found.message:
         return note("registry", f"No registry reachable from the engine ({refusals.bare(said)}).", _MIRROR)
@@ -65,7 +63,9 @@ def build(engine: Engine, wanted: Iterable[str] = ()) -> Finding:
             input=f"FROM {base}\nRUN {script}\n",
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=PATIENCE,
+            env=chosen().environment(os.environ),
         )
     except subprocess.TimeoutExpired:
         return wrong(
@@ -103,7 +103,7 @@ def _resolves_here(host: str) -> bool:
 
 def _base(engine: Engine, wanted: Iterable[str]) -> str | None:
     with engine_errors("images"):
-        here = {tag for image in engine.api.images() for tag in image.get("RepoTags") or ()}
+        here = {tag for image in engine.get("/images/json") for tag in image.get("RepoTags") or ()}
     for reference in wanted:
         if reference in here:
             return reference

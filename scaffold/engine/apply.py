@@ -265,7 +265,7 @@ def _start(name: str, work: Work) -> str:
     services = work.desired.services
     service = next((item for item in services if name in container_names(work.desired, item)), None)
     if service and service.files and engine.get(f"/containers/{name}/json")["State"]["Status"] == "created":
-        engine.api.put_archive(name, "/", _archive(service))
+        engine.unpack(name, _archive(service))
     mended = work.mend(service, name) if service else ""
     engine.post(f"/containers/{name}/start")
     return mended
@@ -321,24 +321,19 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
 
 def _pull(step: PullImage, index: int, work: Work) -> None:
     """Pull with progress; the engine reports errors inside the stream."""
-    from docker.errors import APIError
+    from scaffold.engine import pulls
 
     try:
-        # A reference with a tag and a digest must go in whole; the SDK splits at the last colon itself.
-        def events() -> Iterator[dict[str, Any]]:
-            found: Iterator[dict[str, Any]] = work.engine.api.pull(
-                step.reference, stream=True, decode=True, platform=step.platform
-            )
-            return found
-
-        for event in _until_cancelled(events, work.cancellation):
+        for event in _until_cancelled(
+            lambda: pulls.begin(work.engine, step.reference, step.platform), work.cancellation
+        ):
             if "error" in event:
                 raise _unpulled(step.reference, str(event["error"]), work.variables)
             status = event.get("status", "")
             if status and "progressDetail" not in event:
                 work.report(Output(index, step, status))
-    except APIError as error:
-        raise _unpulled(step.reference, str(error.explanation), work.variables) from error
+    except Refused as error:
+        raise _unpulled(step.reference, error.explanation, work.variables) from error
 
 
 def _until_cancelled(
@@ -346,9 +341,8 @@ def _until_cancelled(
 ) -> Iterator[dict[str, Any]]:
     """Yield the stream's events; raise Interrupted as soon as the person gives up, whatever it waits for.
 
-    Even its beginning may be long in coming: a registry may say nothing for half a minute. The SDK has no
-    way to end it, so the reader is left to the end of the process; that closes the connection, and the
-    engine gives the pull up.
+    Even its beginning may be long in coming: a registry may say nothing for half a minute. The reader is left
+    to the end of the process; that closes the connection, and the engine gives the pull up.
     """
     events: queue.SimpleQueue[dict[str, Any] | BaseException | None] = queue.SimpleQueue()
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.engine import children, context, plugins
+from scaffold.engine.endpoint import chosen
 from scaffold.errors import (
     BuildFailed,
     EngineError,
@@ -103,7 +104,8 @@ def build(
             stdin=inline,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**os.environ, **secret.variables, **secret.arguments, "BUILDX_GIT_INFO": "false"},
+            env=chosen().environment({**os.environ, **secret.variables, **secret.arguments})
+            | {"BUILDX_GIT_INFO": "false"},
             # Ctrl-C reaches this program, which then ends the build in an orderly way.
             **children.ours_alone(),
         )

@@ -1,67 +1,59 @@
-"""The connection to the Docker engine: one a thread, every vendor error translated."""
+"""The connection to the Docker engine: one a thread, every error of it in our words."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import http.client
-import json
-import os
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self
+from urllib.parse import quote
 
-from scaffold.engine.wire import (
-    TIMEOUT,
-    Refused,
-    SdkWire,
-    SocketWire,
-    Stream,
-    Wire,
-    host,
-    local_socket,
-    with_query,
-)
-from scaffold.errors import EngineError, EngineUnavailable, PortTaken, ScaffoldError
-
-if TYPE_CHECKING:
-    from docker import APIClient
-
-Connection = TypeVar("Connection", "APIClient", "Wire")
+from scaffold.engine import answers
+from scaffold.engine.endpoint import Endpoint, chosen
+from scaffold.engine.wire import TIMEOUT, Lost, Refused, Stream, Wire, document, fitting, unframed, with_query
+from scaffold.errors import EngineError, EngineUnavailable, PortTaken
 
 MINIMUM_API = (1, 44)
 """Engine 25: the first one with `start_interval` and several networks at creation."""
 
 
-class Engine:
-    """One engine: `get`, `post`, `delete` and `events` for its state, `api` for what only the SDK knows.
+_BEGIN = 2**16
 
-    Connections are not shared safely, so each thread has its own.
+
+class Engine:
+    """One engine: `get`, `post`, `put` and `delete` for its state, streams for what goes on.
+
+    Connections are not shared safely, so each thread has its own. All raise Refused for an error of the
+    engine, EngineUnavailable when it is not there, EngineError for an answer that cannot be used.
     """
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._open: list[APIClient | Wire] = []
+        self._open: list[Wire | Stream] = []
         self._guard = threading.Lock()
-        self._socket = local_socket()
-        self._version = self._negotiate()
+        self._endpoint = chosen()
+        self._prefix = ""
+        self._prefix = f"/v{self._negotiate()}"
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for connection in self._open:
+        with self._guard:
+            held = tuple(self._open)
+        for connection in held:
             with contextlib.suppress(Exception):
                 connection.close()
 
-    def get(self, path: str, **query: object) -> Any:
-        """Return what the engine answers to a GET. Raises Refused for an error, as the other two do."""
-        return self._send("GET", path, None, TIMEOUT, query)
+    def get(self, path: str, *, timeout: float = TIMEOUT, **query: object) -> Any:
+        """Return what the engine answers to a GET, in the shape that `answers` knows for it."""
+        return self._send("GET", path, None, timeout, query)
 
     def post(self, path: str, body: object = None, *, timeout: float = TIMEOUT, **query: object) -> Any:
         return self._send("POST", path, body, timeout, query)
@@ -76,70 +68,110 @@ class Engine:
             "until": f"{time.time():.6f}",
             "filters": filters,
         }
-        said = self._wire.raw("GET", f"/v{self._version}{with_query('/events', query)}", TIMEOUT)
-        return [json.loads(line) for line in said.splitlines() if line.strip()]
+        said = self._raw("GET", with_query("/events", query))
+        lines = (line for line in said.splitlines() if line.strip())
+        return [fitting("GET /events", answers.EVENT, document("GET /events", line)) for line in lines]
 
     def archive(self, container: str, path: str) -> bytes | None:
         """Return a tar of a path inside a container, running or not; None when there is no such path."""
         return self._archive("GET", container, path)
+
+    def begin_of_archive(self, container: str, path: str) -> bytes:
+        """Return how that tar begins: enough for the head of a file, and its first lines."""
+        stream = self.stream("GET", f"/containers/{container}/archive", {"path": path})
+        try:
+            begin = b""
+            for piece in stream.pieces(TIMEOUT):
+                begin += piece
+                if len(begin) > _BEGIN:
+                    break
+            return begin
+        finally:
+            stream.close()
 
     def has(self, container: str, path: str) -> bool:
         """Return whether a container, running or not, has such a path."""
         return self._archive("HEAD", container, path) is not None
 
     def _archive(self, method: str, container: str, path: str) -> bytes | None:
-        target = with_query(f"/containers/{container}/archive", {"path": path})
         try:
-            return self._wire.raw(method, f"/v{self._version}{target}", TIMEOUT)
+            return self._raw(method, with_query(f"/containers/{container}/archive", {"path": path}))
         except Refused as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return None
 
-    def events(self, **filters: list[str]) -> Stream:
-        """Return the engine's events from now on, over a connection of their own."""
-        return self._wire.stream(f"/v{self._version}{with_query('/events', {'filters': filters})}")
+    def unpack(self, container: str, archive: bytes) -> None:
+        """Unpack a tar at the root of a container, running or not."""
+        target = with_query(f"/containers/{container}/archive", {"path": "/"})
+        self._raw("PUT", target, archive, "application/x-tar")
+
+    def printed(self, container: str, command: list[str]) -> bytes:
+        """Return what a command inside a running container prints, on either stream."""
+        asked = {"AttachStdout": True, "AttachStderr": True, "Cmd": command}
+        made = self.post(f"/containers/{container}/exec", asked)
+        call = f"/exec/{made['Id']}/start"
+        raw = self._raw("POST", call, b'{"Detach": false, "Tty": false}')
+        return b"".join(unframed(f"POST {call}", [raw]))
+
+    def events(self, since: int | None = None, **filters: list[str]) -> Stream:
+        """Return the engine's events from now on, or from a moment as far as it remembers."""
+        return self.stream("GET", "/events", {"since": since, "filters": filters})
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object],
+        headers: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> Stream:
+        """Return an answer that goes on, over a connection of its own; whoever asks for it closes it."""
+        target = f"{self._prefix}{with_query(path, query)}"
+        stream = Wire(self._endpoint).stream(method, target, headers, timeout)
+        self._keep(stream)
+        return stream
 
     def _send(self, method: str, path: str, body: object, timeout: float, query: dict[str, object]) -> Any:
-        return self._wire.send(method, f"/v{self._version}{with_query(path, query)}", body, timeout)
+        call = f"{method} {path.partition('?')[0]}"
+        # A network's name may be anything; what is quoted already stays as it is.
+        target = with_query(quote(path, safe="/:@?=&%+,~"), query)
+        answer = self._wire.send(method, f"{self._prefix}{target}", body, timeout)
+        return fitting(call, answers.shape_of(call), answer)
+
+    def _raw(
+        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
+    ) -> bytes:
+        return self._wire.raw(method, f"{self._prefix}{path}", TIMEOUT, body, kind)
 
     @property
     def _wire(self) -> Wire:
         wire: Wire | None = getattr(self._local, "wire", None)
         if wire is None:
-            wire = SocketWire(self._socket) if self._socket else SdkWire(self.api)
-            self._local.wire = self._kept(wire)
+            wire = self._local.wire = Wire(self._endpoint)
+            self._keep(wire)
         return wire
 
-    @property
-    def api(self) -> APIClient:
-        """Return this thread's SDK client. Raises EngineUnavailable when the engine does not answer."""
-        client: APIClient | None = getattr(self._local, "client", None)
-        if client is None:
-            client = _connect(self._version)
-            self._local.client = self._kept(client)
-        return client
-
-    def _kept(self, connection: Connection) -> Connection:
+    def _keep(self, connection: Wire | Stream) -> None:
         with self._guard:
             self._open.append(connection)
-        return connection
 
     @property
     def is_local(self) -> bool:
         """Return whether published ports and container addresses can be reached from here."""
-        return self._socket is not None or "127.0.0.1" in self.api.base_url
+        return not self.machine
+
+    @property
+    def machine(self) -> str:
+        """Return the machine that the engine is on, as far as its address says so; empty for this one."""
+        return self._endpoint.machine
 
     def _negotiate(self) -> str:
         """Return the API version that the engine speaks. Raises EngineUnavailable when it is too old."""
-        self._version = ""
-        if self._socket is None:
-            found = str(self.api.api_version)
-        else:
-            try:
-                found = str(self._wire.send("GET", "/version", None, TIMEOUT)["ApiVersion"])
-            except (OSError, http.client.HTTPException, Refused, KeyError, TypeError) as error:
-                raise _unavailable(error) from error
+        try:
+            found = str(self.get("/version")["ApiVersion"])
+        except (Lost, Refused) as error:
+            raise _unavailable(error.__cause__ or error, self._endpoint) from error
         if tuple(map(int, found.split("."))) < MINIMUM_API:
             needed = ".".join(map(str, MINIMUM_API))
             raise EngineUnavailable(
@@ -149,28 +181,34 @@ class Engine:
         return found
 
 
-def _connect(version: str) -> APIClient:
-    import docker
-    from docker.errors import DockerException
-
-    try:
-        # Builds and pulls of our own have no limit; a single state call that takes a minute is a dead engine.
-        return docker.from_env(version=version or "auto", timeout=60).api
-    except DockerException as error:
-        raise _unavailable(error) from error
-
-
-def endpoint() -> str:
+def place() -> str:
     """Return where the engine is expected, for messages."""
-    chosen = os.environ.get("DOCKER_HOST") or local_socket() or host()
-    return chosen or f"context {os.environ.get('DOCKER_CONTEXT') or 'of config.json'}"
+    meant = chosen()
+    return meant.socket or meant.host
 
 
-def _unavailable(error: BaseException) -> EngineUnavailable:
+def _unavailable(error: BaseException, meant: Endpoint) -> EngineUnavailable:
     """Say why there is no engine, from the operating system's own error number."""
-    number = _errno(error)
-    where = endpoint()
-    if number in (errno.EACCES, errno.EPERM):
+    where = meant.socket or meant.host
+    if isinstance(error, Refused):
+        if "HTTP request to an HTTPS server" in error.explanation:
+            return EngineUnavailable(
+                f"The Docker engine at {where} wants TLS.",
+                "Set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to where ca.pem, cert.pem and key.pem are.",
+            )
+        return EngineUnavailable(
+            f"What answers at {where} is no Docker engine, or a broken one: {error.explanation}.",
+            _way_to_start(meant),
+        )
+    if not meant.socket:
+        import ssl
+
+        from scaffold.engine import tls
+
+        if isinstance(error, ssl.SSLError):
+            return tls.explained(error, meant)
+    number = error.errno if isinstance(error, OSError) else None
+    if meant.socket and number in (errno.EACCES, errno.EPERM):
         return EngineUnavailable(
             f"No permission to use the Docker engine at {where}.",
             f"Add yourself to its group: `sudo usermod -aG {socket_group()} $USER`, then log in again.",
@@ -180,8 +218,11 @@ def _unavailable(error: BaseException) -> EngineUnavailable:
             "Docker is not installed: there is no docker command and no engine.",
             "Install it with `scaffold doctor --fix`, or see https://docs.docker.com/engine/install/.",
         )
+    said = error.strerror if meant.machine and isinstance(error, OSError) else ""
+    why = f" ({said.lower()})" if said else ""
     return EngineUnavailable(
-        f"The Docker engine does not answer at {where}.", f"{_way_to_start()} `scaffold doctor` looks closer."
+        f"The Docker engine does not answer at {where}{why}.",
+        f"{_way_to_start(meant)} `scaffold doctor` looks closer.",
     )
 
 
@@ -194,17 +235,17 @@ def start_command() -> str | None:
     return "sudo service docker start" if Path("/etc/init.d/docker").exists() else None
 
 
-def _way_to_start() -> str:
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
-        if os.environ.get(name):
-            return f"{name} says so: start that engine, or use this machine's own with `unset {name}`."
+def _way_to_start(meant: Endpoint) -> str:
+    if meant.named_by:
+        back = f"unset {meant.named_by}" if meant.named_by.isupper() else "docker context use default"
+        return f"{meant.named_by} says so: start that engine, or use this machine's own with `{back}`."
     command = start_command()
     return f"Start it with `{command}`." if command else "Start Docker Desktop, or `dockerd` as root."
 
 
 def socket_path() -> Path | None:
     """Return the engine's socket, None when it is reached in another way."""
-    found = local_socket()
+    found = chosen().socket
     return Path(found) if found else None
 
 
@@ -225,66 +266,19 @@ def socket_group() -> str:
         return str(number)
 
 
-def _errno(error: BaseException | None) -> int | None:
-    """Return the first error number in a chain of exceptions, the vendors' wrapped ones included."""
-    seen: set[int] = set()
-    queue: list[object] = [error]
-    while queue:
-        item = queue.pop(0)
-        if not isinstance(item, BaseException) or id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, OSError) and isinstance(item.errno, int):
-            return item.errno
-        queue += [item.__cause__, item.__context__, *item.args, getattr(item, "reason", None)]
-    return None
-
-
 @contextlib.contextmanager
 def engine_errors(what: str) -> Iterator[None]:
     """Translate whatever a connection raises; `what` names the thing that was worked on."""
     try:
         yield
-    except ScaffoldError:
-        raise
     except Refused as error:
         raise _refused(what, error) from error
-    except Exception as error:
-        translated = _translated(what, error)
-        if translated is None:
-            raise
-        raise translated from error
+    except Lost as error:
+        raise EngineUnavailable(f"{what}: {error.said}", error.hint) from error
 
 
-def _translated(what: str, error: Exception) -> ScaffoldError | None:
-    # Only an error needs the SDK's names; most runs never load it.
-    import requests
-    import urllib3
-    from docker.errors import APIError, DockerException
-
-    if isinstance(error, APIError):
-        return _refused(what, error)
-    if isinstance(error, TimeoutError | requests.exceptions.ReadTimeout):
-        return EngineUnavailable(
-            f"{what}: the Docker engine has not answered for a minute.", "Check it with `docker version`."
-        )
-    gone = (
-        requests.exceptions.RequestException,
-        urllib3.exceptions.HTTPError,
-        http.client.HTTPException,
-        ConnectionError,
-        FileNotFoundError,  # the socket itself
-    )
-    if isinstance(error, gone):
-        return EngineUnavailable(
-            f"{what}: the Docker engine went away.",
-            "Start it again, then repeat the command: it goes on where it stopped.",
-        )
-    return EngineError(f"{what}: {error}") if isinstance(error, DockerException) else None
-
-
-def _refused(what: str, error: object) -> EngineError:
-    text = str(getattr(error, "explanation", "") or error).strip()
+def _refused(what: str, error: Refused) -> EngineError:
+    text = error.explanation
     # The engine answers 500 to these; there is no code to tell them apart.
     if "port is already allocated" in text or "address already in use" in text:
         return PortTaken(f"{what}: {_last_clause(text)}.", "Change the port in .env, or stop what holds it.")

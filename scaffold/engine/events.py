@@ -6,34 +6,28 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from scaffold.engine import answers
 from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.wire import Stream
 from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.everyday import Event
 from scaffold.stack.secrets import mask_urls
 
-if TYPE_CHECKING:
-    from docker.types import CancellableStream
-
 _KINDS = ("container", "image", "network", "volume")
 
 
-def listen(engine: Engine, *, since: datetime | None = None) -> CancellableStream[dict[str, Any]]:
+def listen(engine: Engine, *, since: datetime | None = None) -> Stream:
     """Return the engine's events from now on, or from `since` as far as it remembers."""
     with engine_errors("the engine's events"):
         # It filters networks and volumes by exact names only, so all are read and the project's are kept.
-        return engine.api.events(
-            # The SDK would take a datetime for one in local time.
-            since=int(since.timestamp()) if since else None,
-            filters={"type": list(_KINDS)},
-            decode=True,
-        )
+        return engine.events(since=int(since.timestamp()) if since else None, type=list(_KINDS))
 
 
 def follow(
-    stream: CancellableStream[dict[str, Any]],
+    stream: Stream,
     desired: Desired,
     write: Callable[[Event], None],
     stop: threading.Event,
@@ -49,7 +43,7 @@ def follow(
     def read() -> None:
         try:
             with engine_errors("the engine's events"):
-                for item in stream:
+                for item in stream.documents(answers.EVENT):
                     found = event(item, desired)
                     if found and (inside or not found.action.startswith("exec_")):
                         write(found)
@@ -67,7 +61,7 @@ def follow(
     with contextlib.suppress(Exception):
         stream.close()
     if not asked:
-        # The SDK ends a stream that breaks in silence, and by itself this one has no end.
+        # By itself this one has no end.
         with engine_errors("the engine's events"):
             raise failures[0] if failures else ConnectionResetError
 
@@ -94,7 +88,7 @@ def event(item: Mapping[str, Any], desired: Desired) -> Event | None:
     elif about.get("signal"):
         detail = f"signal {about['signal']}"
     return Event(
-        time=datetime.fromtimestamp(item["timeNano"] / 10**9, UTC),
+        time=datetime.fromtimestamp(item.get("timeNano", 0) / 10**9, UTC),
         kind=kind,
         action=mask_urls(str(item.get("Action", ""))),
         name=name,

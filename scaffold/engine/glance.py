@@ -6,7 +6,10 @@ import contextlib
 import http.client
 from collections.abc import Iterator, Mapping
 
-from scaffold.engine.wire import Refused, SocketWire, local_socket, with_query
+from scaffold.engine import answers
+from scaffold.engine.endpoint import chosen
+from scaffold.engine.wire import Wire, fitting, with_query
+from scaffold.errors import ScaffoldError
 
 PATIENCE = 0.3
 """Seconds: an engine that takes longer has nothing to offer at TAB."""
@@ -17,15 +20,19 @@ def labelled(
     label: str, kinds: tuple[str, ...] = ("containers", "volumes")
 ) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield (name, labels) of what carries a label; nothing when the engine cannot be asked at once."""
-    path = local_socket()
-    if path is None:
+    try:
+        meant = chosen()
+    except ScaffoldError:
         return
-    with contextlib.closing(SocketWire(path)) as wire:
+    if meant.machine:
+        return
+    with contextlib.closing(Wire(meant)) as wire:
         for kind in kinds:
             target = with_query(_LISTS[kind], {"all": True, "filters": {"label": [label]}})
             try:
-                found = wire.send("GET", target, None, PATIENCE)
-            except (OSError, http.client.HTTPException, Refused, ValueError):
+                shape = answers.shape_of(f"GET {_LISTS[kind]}")
+                found = fitting(target, shape, wire.send("GET", target, None, PATIENCE))
+            except (OSError, http.client.HTTPException, ScaffoldError):
                 return
             for item in (found.get("Volumes") if isinstance(found, dict) else found) or ():
                 name = item["Names"][0].lstrip("/") if item.get("Names") else item.get("Name", "")

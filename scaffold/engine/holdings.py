@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from scaffold.engine import observe
+from scaffold.engine.answers import moment
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.stack import names
 from scaffold.stack.desired import Desired
@@ -56,9 +58,9 @@ def networks(engine: Engine, desired: Desired) -> tuple[ProjectNetwork, ...]:
             exists=name in found,
             declared=name in declared,
             external=name in declared and declared[name].external,
-            driver=found[name]["Driver"] if name in found else declared[name].driver or "bridge",
+            driver=found[name].get("Driver", "") if name in found else declared[name].driver or "bridge",
             subnets=_subnets(found[name]) if name in found else (),
-            created=observe.moment(found[name]["Created"]) if name in found else None,
+            created=_created(found.get(name, {})),
             attached=attached.get(name, ()),
         )
         for name in sorted(found.keys() | (declared.keys() & used))
@@ -68,6 +70,10 @@ def networks(engine: Engine, desired: Desired) -> tuple[ProjectNetwork, ...]:
 def known(size: int | None) -> int | None:
     """Return the size as far as the engine knows it: -1 is its word for a driver that does not tell."""
     return None if size is None or size < 0 else size
+
+
+def _created(network: Listed) -> datetime | None:
+    return moment(network["Created"]) if "Created" in network else None
 
 
 def _subnets(network: Listed) -> tuple[str, ...]:
@@ -88,8 +94,8 @@ def _at_volumes(containers: list[Any]) -> dict[str, tuple[Attachment, ...]]:
     found: dict[str, tuple[Attachment, ...]] = {}
     for item in containers:
         for mount in item.get("Mounts") or ():
-            if mount.get("Type") == "volume" and item["Names"]:
-                name = mount["Name"]
+            if mount.get("Type") == "volume" and item.get("Names"):
+                name = mount.get("Name", "")
                 found[name] = (*found.get(name, ()), _attachment(item, mount.get("Destination", "")))
     return {name: _sorted(items) for name, items in found.items()}
 
@@ -97,8 +103,8 @@ def _at_volumes(containers: list[Any]) -> dict[str, tuple[Attachment, ...]]:
 def _at_networks(containers: list[Any]) -> dict[str, tuple[Attachment, ...]]:
     found: dict[str, tuple[Attachment, ...]] = {}
     for item in containers:
-        for name, endpoint in (item["NetworkSettings"].get("Networks") or {}).items():
-            if item["Names"]:
+        for name, endpoint in ((item.get("NetworkSettings") or {}).get("Networks") or {}).items():
+            if item.get("Names"):
                 found[name] = (*found.get(name, ()), _attachment(item, endpoint.get("IPAddress", "")))
     return {name: _sorted(items) for name, items in found.items()}
 

@@ -48,7 +48,7 @@ def of_project(engine: Engine, desired: Desired) -> tuple[ProjectImage, ...]:
                 built=built,
                 used=asleep or item["Id"] in services or item["Id"] in in_containers,
                 size=item["Size"],
-                created=datetime.fromtimestamp(item["Created"], UTC),
+                created=datetime.fromtimestamp(item.get("Created", 0), UTC),
                 tags=tags,
             )
         )

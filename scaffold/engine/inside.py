@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 
 from scaffold.engine import children
+from scaffold.engine.endpoint import chosen
+from scaffold.engine.wire import TIMEOUT
 from scaffold.errors import EngineError, EngineUnavailable
 
+PATIENCE = 600.0
+"""Seconds for a command inside a container that works on its data."""
 SHELL = ("sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec sh; fi")
 """bash where the image has one; tests run in the image, so nothing of it is guessed from outside."""
 
 
 def feed(container: str, command: Sequence[str], text: str) -> str:
     """Return what a command prints that reads `text` on standard input. Raises EngineError when it fails."""
-    done = subprocess.run(
-        [_docker(), "exec", "--interactive", container, *command],
-        input=text,
-        capture_output=True,
-        text=True,
-        **children.ours_alone(),
-    )
+    try:
+        done = subprocess.run(
+            [_docker(), "exec", "--interactive", container, *command],
+            input=text,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            env=_environment(),
+            **children.ours_alone(),
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineError(f"`{command[0]}` did not end in {container} within {PATIENCE:g} seconds.") from None
     if done.returncode != 0:
         lines = tuple((done.stderr or done.stdout).strip().splitlines()[-10:])
         raise EngineError(
@@ -33,13 +44,18 @@ def feed(container: str, command: Sequence[str], text: str) -> str:
 
 def succeeds(container: str, command: Sequence[str]) -> bool:
     """Return whether a command inside the container exits with 0."""
-    done = subprocess.run(
-        [_docker(), "exec", container, *command],
-        # Outside of the terminal's own group, whoever reads from it is stopped.
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        **children.ours_alone(),
-    )
+    try:
+        done = subprocess.run(
+            [_docker(), "exec", container, *command],
+            # Outside of the terminal's own group, whoever reads from it is stopped.
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT,
+            env=_environment(),
+            **children.ours_alone(),
+        )
+    except subprocess.TimeoutExpired:
+        return False
     return done.returncode == 0
 
 
@@ -51,7 +67,13 @@ def flags() -> tuple[str, ...]:
 
 def copy(source: str, target: str) -> None:
     """Copy as docker does, `-` for a tar on a standard stream. Raises EngineError with docker's own words."""
-    done = subprocess.run([_docker(), "cp", "--quiet", source, target], stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [_docker(), "cp", "--quiet", source, target],
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=_environment(),
+    )
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         raise EngineError(
@@ -62,13 +84,18 @@ def copy(source: str, target: str) -> None:
 
 def interactive(container: str, command: Sequence[str]) -> int:
     """Return the exit code of a command that had this process's standard streams and terminal."""
-    with subprocess.Popen([_docker(), "exec", *flags(), container, *command]) as process:
+    words = [_docker(), "exec", *flags(), container, *command]
+    with subprocess.Popen(words, env=_environment()) as process:
         while True:
             try:
                 return process.wait()
             except KeyboardInterrupt:
                 # Ctrl-C is for the command inside; without a terminal docker passes it on as well.
                 continue
+
+
+def _environment() -> dict[str, str]:
+    return chosen().environment(os.environ)
 
 
 def _docker() -> str:

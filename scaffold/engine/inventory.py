@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from scaffold.engine import observe
 from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.wire import Refused
 from scaffold.folders import is_same
 from scaffold.stack import identity, names
 from scaffold.stack.identity import Trace
@@ -18,7 +20,7 @@ def ports(engine: Engine) -> set[int]:
     """Return the host ports that any container asks for, whether it runs or not."""
     found: set[int] = set()
     with engine_errors("reading the ports in use"):
-        for item in engine.api.containers(all=True):
+        for item in engine.get("/containers/json", all=True):
             running = {port["PublicPort"] for port in item.get("Ports") or () if port.get("PublicPort")}
             # The list says nothing of the ports that a stopped container will ask for when it starts.
             stopped = item["State"] != "running" and names.PATH in (item.get("Labels") or {})
@@ -27,11 +29,11 @@ def ports(engine: Engine) -> set[int]:
 
 
 def _requested(engine: Engine, container_id: str) -> set[int]:
-    from docker.errors import NotFound
-
     try:
-        document = engine.api.inspect_container(container_id)
-    except NotFound:
+        document = engine.get(f"/containers/{container_id}/json")
+    except Refused as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
         return set()
     return _host_ports(document)
 

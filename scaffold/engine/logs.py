@@ -4,21 +4,53 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.wire import LARGEST, LONGEST, TIMEOUT, Stream, unframed
+from scaffold.errors import EngineError
+
+_FRAMED = "application/vnd.docker.multiplexed-stream"
 
 
 def tail(engine: Engine, container: str, lines: int) -> tuple[str, ...]:
     """Return the container's last lines; none when it is gone or its log driver cannot be read."""
-    from docker.errors import APIError
-
+    found: list[bytes] = []
+    size = 0
     try:
-        raw = engine.api.logs(container, stdout=True, stderr=True, tail=lines)
-    except APIError:
+        stream = _opened(engine, container, tail=lines)
+        with contextlib.closing(stream), engine_errors(f"logs of {container}"):
+            for line in _lines(_printed(container, stream, TIMEOUT)):
+                found.append(line)
+                size += len(line)
+                if size > LARGEST:
+                    break
+    except EngineError:
         return ()
-    return tuple(raw.decode(errors="replace").splitlines())
+    return tuple(line.decode(errors="replace") for line in found)
+
+
+def _opened(engine: Engine, container: str, **query: object) -> Stream:
+    return engine.stream("GET", f"/containers/{container}/logs", {"stdout": True, "stderr": True, **query})
+
+
+def _printed(container: str, stream: Stream, patience: float | None) -> Iterator[bytes]:
+    pieces = stream.pieces(patience)
+    return unframed(f"GET /containers/{container}/logs", pieces) if stream.kind == _FRAMED else pieces
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield lines without their ends; of one that is longer than any line, the parts."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+        if len(rest) > LONGEST:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
 
 
 def show(
@@ -35,44 +67,30 @@ def show(
 
     `containers` are (label, container name) pairs. Raises when the engine goes away meanwhile.
     """
-    streams = []
+    streams: list[Stream] = []
     failures: list[Exception] = []
 
     def read(label: str, name: str) -> None:
         with engine_errors(f"logs of {name}"):
-            stream = engine.api.logs(
-                name,
-                stdout=True,
-                stderr=True,
-                stream=True,
-                follow=follow,
-                tail=tail_lines,
-                timestamps=timestamps,
-            )
+            stream = _opened(engine, name, follow=follow, tail=tail_lines, timestamps=timestamps)
             streams.append(stream)
-            rest = b""
-            for chunk in stream:
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    write(label, line.decode(errors="replace").rstrip("\r"))
-            if rest:
-                write(label, rest.decode(errors="replace"))
+            for line in _lines(_printed(name, stream, None if follow else TIMEOUT)):
+                write(label, line.decode(errors="replace").rstrip("\r"))
 
-    def aside(label: str, name: str) -> None:
+    def aside(pairs: Sequence[tuple[str, str]]) -> None:
         try:
-            read(label, name)
+            for pair in pairs:
+                read(*pair)
         except Exception as error:  # noqa: BLE001 - a thread's error must reach the person
             failures.append(error)
 
-    if not follow:
-        for label, name in containers:
-            read(label, name)
-        return
-    threads = [threading.Thread(target=aside, args=pair, daemon=True) for pair in containers]
+    # One after the other, or all at once; never in the thread that signals reach.
+    parts = [[pair] for pair in containers] if follow else [list(containers)]
+    threads = [threading.Thread(target=aside, args=(pairs,), daemon=True) for pairs in parts]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads) and not stop.wait(0.1):
-        pass
+    while any(thread.is_alive() for thread in threads) and not stop.is_set():
+        threads[0].join(0.05) if len(threads) == 1 else stop.wait(0.1)
     asked = stop.is_set()
     for stream in streams:
         with contextlib.suppress(Exception):
@@ -81,6 +99,6 @@ def show(
         return
     if failures:
         raise failures[0]
-    # The SDK ends a stream that breaks as if it had come to its end.
+    # A stream that breaks may look as if it had come to its end.
     with engine_errors("logs"):
         engine.get("/version")

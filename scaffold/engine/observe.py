@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from scaffold.engine import context
+from scaffold.engine.answers import moment
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
 from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Container, Image, Network, Observed, Volume
 
+_EPOCH = "1970-01-01T00:00:00Z"
+"""For what has no time: a plugin's volume, an image that was made reproducibly."""
 _ANONYMOUS = re.compile("[0-9a-f]{64}")
 """The names that the engine gives to volumes."""
 
@@ -67,6 +69,7 @@ def container(document: Mapping[str, Any]) -> Container:
     state, config = document["State"], document["Config"]
     attached = document["NetworkSettings"].get("Networks") or {}
     bindings = document["NetworkSettings"].get("Ports") or {}
+    mounts = document.get("Mounts") or ()
     return Container(
         id=document["Id"],
         name=document["Name"].lstrip("/"),
@@ -86,18 +89,19 @@ def container(document: Mapping[str, Any]) -> Container:
         ports=tuple(
             sorted(
                 {
-                    (target, item["HostIp"], int(item["HostPort"]))
+                    (target, item.get("HostIp", ""), int(item["HostPort"]))
                     for target, published in bindings.items()
                     for item in published or ()
+                    if item.get("HostPort")
                 }
             )
         ),
-        volumes=tuple(item["Name"] for item in document.get("Mounts") or () if item["Type"] == "volume"),
+        volumes=tuple(item.get("Name", "") for item in mounts if item["Type"] == "volume"),
         anonymous=tuple(
             sorted(
                 (item["Name"], item["Destination"])
-                for item in document.get("Mounts") or ()
-                if item["Type"] == "volume" and _ANONYMOUS.fullmatch(item["Name"])
+                for item in mounts
+                if item["Type"] == "volume" and _ANONYMOUS.fullmatch(item.get("Name", ""))
             )
         ),
         restarts=document.get("RestartCount", 0),
@@ -130,7 +134,7 @@ def volumes(engine: Engine, project: str, also: Iterable[str] = ()) -> tuple[Vol
     found = [
         Volume(
             name=item["Name"],
-            created=moment(item["CreatedAt"]),
+            created=moment(item.get("CreatedAt") or _EPOCH),
             labels=item.get("Labels") or {},
             driver=item.get("Driver", ""),
         )
@@ -154,7 +158,7 @@ def images(engine: Engine, references: Iterable[str]) -> dict[str, Image]:
             reference=reference,
             id=document["Id"],
             labels=labels,
-            created=moment(document.get("Created") or "1970-01-01T00:00:00Z"),
+            created=moment(document.get("Created") or _EPOCH),
             size=document.get("Size", 0),
             environment=tuple(config.get("Env") or ()),
             context=context.manifest(labels[names.CONTEXT]) if names.CONTEXT in labels else {},
@@ -190,10 +194,3 @@ def volume_sizes(engine: Engine, wanted: Iterable[str]) -> dict[str, int]:
         for item in usage
         if item["Name"] in keep and item.get("UsageData")
     }
-
-
-def moment(text: str) -> datetime:
-    """Return the engine's RFC 3339 time (nanoseconds or whole seconds) as a datetime in UTC."""
-    # datetime takes six digits at the most
-    trimmed = re.sub(r"(\.\d{6})\d+", r"\1", text)
-    return datetime.fromisoformat(trimmed).astimezone(UTC)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 
 from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.wire import TIMEOUT, Refused
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Service
 
@@ -18,8 +20,6 @@ def container(
     engine: Engine, desired: Desired, service: Service, command: Sequence[str], binds: Sequence[str]
 ) -> Iterator[str]:
     """Yield the name of a started container that is removed at the end, however that comes."""
-    from docker.errors import NotFound
-
     name = f"{desired.project}-{service.name}-{TASK}"
     request = {
         "Image": service.image,
@@ -35,18 +35,21 @@ def container(
     }
     with engine_errors(f"container {name}"):
         # One that a killed process left behind holds the name.
-        with contextlib.suppress(NotFound):
-            _remove(engine, name)
-        engine.api.create_container_from_config(request, name, service.platform)
+        _remove(engine, name)
+        engine.post("/containers/create", request, name=name, platform=service.platform)
         try:
-            engine.api.start(name)
+            engine.post(f"/containers/{name}/start")
             yield name
-            engine.api.stop(name, timeout=service.stop_timeout)
+            seconds = service.stop_timeout
+            engine.post(f"/containers/{name}/stop", timeout=seconds + TIMEOUT, t=seconds)
         finally:
-            with contextlib.suppress(NotFound):
-                _remove(engine, name)
+            _remove(engine, name)
 
 
 def _remove(engine: Engine, name: str) -> None:
     """Remove it with its anonymous volumes: an image may declare more than is bound; named ones stay."""
-    engine.api.remove_container(name, v=True, force=True)
+    try:
+        engine.delete(f"/containers/{name}", v=True, force=True)
+    except Refused as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise

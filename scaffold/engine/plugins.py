@@ -7,6 +7,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 
+from scaffold.engine.endpoint import settings
 from scaffold.errors import EngineUnavailable
 
 # Where the docker command looks (cli/cli-plugins/manager), the user's own folder first.
@@ -25,8 +26,7 @@ def command(plugin: str) -> tuple[str, ...]:
 
     Raises EngineUnavailable when neither the plugin nor the docker command is there.
     """
-    home = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    for folder in (home / "cli-plugins", *map(Path, _FOLDERS)):
+    for folder in (settings() / "cli-plugins", *map(Path, _FOLDERS)):
         binary = folder / f"docker-{plugin}"
         if os.access(binary, os.X_OK):
             return (str(binary),)

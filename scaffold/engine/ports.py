@@ -120,7 +120,8 @@ def _publishers(engine: Engine) -> dict[tuple[int, str], _Publisher]:
         for item in engine.get("/containers/json"):
             labels = item.get("Labels") or {}
             path = labels.get(names.PATH) or labels.get(names.WORKING_DIR, "")
-            publisher = _Publisher(item["Names"][0].lstrip("/"), labels.get(names.PROJECT, ""), path)
+            name = item["Names"][0].lstrip("/") if item.get("Names") else item["Id"][:12]
+            publisher = _Publisher(name, labels.get(names.PROJECT, ""), path)
             for port in item.get("Ports") or ():
                 if port.get("PublicPort"):
                     found[port["PublicPort"], port.get("Type", "tcp")] = publisher

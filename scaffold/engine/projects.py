@@ -41,7 +41,7 @@ class _Found:
     volumes: list[str] = field(default_factory=list)
 
     def add_container(self, item: Listed) -> None:
-        name = item["Names"][0].lstrip("/") if item["Names"] else item["Id"][:12]
+        name = item["Names"][0].lstrip("/") if item.get("Names") else item["Id"][:12]
         self.containers.append(name)
         self.alive = self.alive or item["State"] in UP
         if item["State"] == "running":

@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 
 from scaffold.engine.client import Engine
+from scaffold.errors import EngineError
 
 BEGIN = 256
 """Bytes of a program's file: enough for its first line."""
@@ -19,26 +20,21 @@ _LISTEN = "0A"
 
 def begin_of(engine: Engine, container: str, path: str) -> bytes | None:
     """Return how a file of a container begins, also of one that has ended; None when there is none."""
-    from docker.errors import APIError
-
     try:
-        stream, _ = engine.api.get_archive(container, path)
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+        begin = engine.begin_of_archive(container, path)
+        with tarfile.open(fileobj=io.BytesIO(begin)) as archive:
             entry = archive.next()
             file = archive.extractfile(entry) if entry and entry.isfile() else None
             return file.read(BEGIN) if file else b""
-    except (APIError, tarfile.TarError, OSError):
+    except (EngineError, tarfile.TarError, OSError, EOFError):
         return None
 
 
 def listening(engine: Engine, container: str, pid: object) -> tuple[tuple[str, int], ...] | None:
     """Return where the container listens, from its own tables; None when they cannot be read."""
-    from docker.errors import APIError
-
     try:
-        made = engine.api.exec_create(container, ["cat", *_TABLES])
-        text = engine.api.exec_start(made["Id"]).decode(errors="replace")
-    except (APIError, UnicodeDecodeError):
+        text = engine.printed(container, ["cat", *_TABLES]).decode(errors="replace")
+    except EngineError:
         text = ""
     if "local_address" not in text:
         # An image without `cat`; of one's own processes the host shows the same.

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Self
 
 from scaffold.checkout import Checkout
 from scaffold.engine import plugins
-from scaffold.errors import EngineUnavailable, ProjectError, ScaffoldError
+from scaffold.engine.endpoint import chosen
+from scaffold.errors import ProjectError, ScaffoldError
 
 if TYPE_CHECKING:
     from scaffold.stack.desired import Desired
@@ -42,7 +43,7 @@ class Resolving:
         process = subprocess.Popen(
             [*plugins.command("compose"), *arguments],
             cwd=checkout.path,
-            env=environment,
+            env=chosen().environment(os.environ if environment is None else environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -110,13 +111,6 @@ def _unusable(complaints: str, checkout: Checkout) -> ScaffoldError:
     from scaffold.stack import complaints as known
     from scaffold.stack.request import KEYS
 
-    context = re.search(r'context "([^"]+)": context not found', complaints)
-    if context:
-        there = "unset DOCKER_CONTEXT" if os.environ.get("DOCKER_CONTEXT") else "docker context use default"
-        return EngineUnavailable(
-            f"There is no docker context {context[1]}.",
-            f"Use the machine's own engine with `{there}`; `docker context ls` lists the others.",
-        )
     place = _no_yaml(checkout) if re.search(r"\byaml: |mapping values|cannot unmarshal", complaints) else None
     if place:
         return ProjectError(

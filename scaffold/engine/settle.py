@@ -10,6 +10,7 @@ from typing import Any
 
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
+from scaffold.errors import EngineUnavailable
 from scaffold.stack.observed import Container
 
 DEFAULT_GRACE = 10
@@ -30,7 +31,7 @@ def settle(engine: Engine, found: Iterable[Container]) -> bool:
     going += [(item, "not-running", left) for item, left in stopping]
     for item, condition, seconds in going:
         # One that survives its stop, or its removal, is what it is.
-        with contextlib.suppress(OSError, Refused):
+        with contextlib.suppress(EngineUnavailable, Refused):
             engine.post(f"/containers/{item.id}/wait", timeout=max(1.0, seconds), condition=condition)
     return bool(going)
 
@@ -44,11 +45,13 @@ def _stopping(engine: Engine, found: Iterable[Container]) -> Iterator[tuple[Cont
     longest = max(grace for _, _, grace in running.values())
     last: dict[str, dict[str, Any]] = {}
     for event in engine.past_events(now - longest, container=list(running), event=["kill", "start"]):
-        last[event["Actor"]["ID"]] = event
-    for name, event in last.items():
+        last[(event.get("Actor") or {}).get("ID", "")] = event
+    for name in last.keys() & running.keys():
+        event = last[name]
         container, number, grace = running[name]
-        if event["Action"] == "kill" and event["Actor"]["Attributes"].get("signal") == str(number):
-            yield container, event["time"] + grace - now
+        attributes = event["Actor"].get("Attributes") or {}
+        if event.get("Action") == "kill" and attributes.get("signal") == str(number):
+            yield container, event.get("time", now) + grace - now
 
 
 def _stop_of(container: Container) -> tuple[int, float]:

@@ -47,7 +47,7 @@ def measure(
 
 def _read(engine: Engine, container: str) -> Reading | None:
     """Return the figures: NO_FIGURES where there are none for a container that runs, None once it ended."""
-    found: Reading = _get(engine, f"/containers/{container}/stats", stream=False, **{"one-shot": True}) or {}
+    found: Reading = _get(engine, f"/containers/{container}/stats?stream=false&one-shot=true") or {}
     if found.get("memory_stats"):
         return found
     # An engine that has heard nothing of a container's cgroup says "not found", as for one that is gone.
@@ -55,10 +55,10 @@ def _read(engine: Engine, container: str) -> Reading | None:
     return NO_FIGURES if state.get("Running") else None
 
 
-def _get(engine: Engine, path: str, **query: object) -> Any:
+def _get(engine: Engine, path: str) -> Any:
     with engine_errors("measuring"):
         try:
-            return engine.get(path, **query)
+            return engine.get(path)
         except Refused as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from scaffold.engine import answers
 from scaffold.engine.client import Engine
 
 
@@ -40,7 +41,7 @@ def watch(engine: Engine, container: str, *, allowed_exits: int = 1) -> Iterator
 
     def read() -> None:
         with contextlib.suppress(Exception):  # the stream is closed under the reader when the block ends
-            for event in stream:
+            for event in stream.documents(answers.EVENT):
                 _note(watched, event, allowed_exits)
         # Whoever waits would wait for an event that cannot come any more.
         watched.blind = True
