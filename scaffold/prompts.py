@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from scaffold import characters
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def session() -> Iterator[None]:
     from prompt_toolkit.application import create_app_session
     from prompt_toolkit.output import create_output
 
-    with create_app_session(output=create_output(stdout=sys.stderr)):
+    output = create_output(stdout=sys.stderr)
+    write = output.write  # of texts; the library's own sequences take another way
+    output.write = lambda data: write(characters.dull(data))  # type: ignore[method-assign]
+    with create_app_session(output=output):
         yield
 
 
@@ -39,7 +43,7 @@ def confirm(prompt: str, *, default: bool = False, option: str | None = None) ->
     _require_terminal(prompt, option)
     import questionary
 
-    return _ask(lambda: questionary.confirm(prompt, default=default), bool)
+    return _ask(lambda: questionary.confirm(characters.line(prompt), default=default), bool)
 
 
 def confirm_name(expected: str, prompt: str, *, option: str | None = None) -> None:
@@ -47,7 +51,7 @@ def confirm_name(expected: str, prompt: str, *, option: str | None = None) -> No
     _require_terminal(prompt, option)
     import questionary
 
-    typed = _ask(lambda: questionary.text(prompt), str).strip()
+    typed = _ask(lambda: questionary.text(characters.line(prompt)), str).strip()
     if typed != expected:
         raise ScaffoldError(f'"{typed}" is not "{expected}": nothing was done.')
 
@@ -59,7 +63,9 @@ def choose(
     _require_terminal(prompt, option)
     import questionary
 
-    return _ask(lambda: questionary.select(prompt, choices=list(choices), default=default), str)
+    return _ask(
+        lambda: questionary.select(characters.line(prompt), choices=list(choices), default=default), str
+    )
 
 
 def text(prompt: str, *, default: str = "") -> str:
@@ -67,7 +73,7 @@ def text(prompt: str, *, default: str = "") -> str:
     _require_terminal(prompt, None)
     import questionary
 
-    return _ask(lambda: questionary.text(prompt, default=default), str).strip()
+    return _ask(lambda: questionary.text(characters.line(prompt), default=default), str).strip()
 
 
 def _require_terminal(prompt: str, option: str | None) -> None:

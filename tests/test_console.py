@@ -132,7 +132,7 @@ def test_plan_stays_within_the_terminal(columns: int) -> None:
 def test_removed_data_is_marked() -> None:
     plan = planned(RemoveVolume("demo_db-data", "destroy"))
     assert plans.text(plan, "demo", PLAIN) == "! remove volume demo_db-data: destroy [data]"
-    assert "\x1b[1;31m[data]" in plans.text(plan, "demo", COLOUR)
+    assert "\x1b[1;31m[data]" in terminal.shown(plans.text(plan, "demo", COLOUR))
 
 
 def test_different_reasons_are_different_changes() -> None:
@@ -214,7 +214,7 @@ def test_error_breaks_between_words_and_never_inside_a_command() -> None:
 
 
 def test_error_on_a_terminal_is_red_and_its_command_stands_out() -> None:
-    text = console.error_text(BROKEN, COLOUR)
+    text = terminal.shown(console.error_text(BROKEN, COLOUR))
     assert text.startswith("\x1b[1;31merror:\x1b[0m Port")
     assert "\x1b[36m`kill 4711`\x1b[0m" in text
 
@@ -413,7 +413,7 @@ def test_status_shows_services_and_where_the_data_is() -> None:
 def test_status_stays_within_the_terminal(columns: int) -> None:
     text = tables.status(STATUS, NOW, narrow(columns))
     assert [line for line in text.splitlines() if terminal.cells(line) > columns] == []
-    in_colour = tables.status(STATUS, NOW, narrow(columns, colour=True))
+    in_colour = terminal.shown(tables.status(STATUS, NOW, narrow(columns, colour=True)))
     assert re.sub(r"\x1b\[[0-9;]*m", "", in_colour) == text
 
 

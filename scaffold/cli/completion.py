@@ -47,7 +47,7 @@ def gone_volumes(incomplete: str) -> list[str]:
 
 
 def _starting(incomplete: str, words: Iterable[str]) -> list[str]:
-    return sorted({word for word in words if word and word.startswith(incomplete)})
+    return sorted({word for word in words if word.isprintable() and word and word.startswith(incomplete)})
 
 
 def _services(ctx: typer.Context) -> list[str]:

@@ -59,9 +59,15 @@ def logs(
         int | None, typer.Option("-n", "--tail", metavar="LINES", min=0, help="The last lines only.")
     ] = None,
     timestamps: Annotated[bool, typer.Option("-t", "--timestamps", help="Show when each line came.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="On a terminal too: every byte as the container printed it.")
+    ] = False,
     explain: options.Explain = False,
 ) -> None:
     """Show what the containers print.
+
+    A terminal gets the lines with their colours; other sequences in them, which could move its cursor or
+    change its settings, are spelt out. A pipe or a file gets each line byte for byte.
 
     \b
     Examples:
@@ -87,7 +93,7 @@ def logs(
             reader.show(
                 session.engine,
                 sources,
-                console.log([label for label, _ in sources], ended.set),
+                console.log([label for label, _ in sources], ended.set, raw=raw),
                 follow=follow,
                 tail_lines="all" if tail is None else tail,
                 timestamps=timestamps,

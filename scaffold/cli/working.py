@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from scaffold import characters, console
 from scaffold import checkout as checkouts
-from scaffold import console
 from scaffold.errors import Interrupted, ScaffoldError
 from scaffold.interrupt import Cancellation, on_signals
 from scaffold.session import Session, opened
@@ -118,6 +118,6 @@ def tear_down(session: Session, steps: Plan, cancellation: Cancellation, *, quie
 
 def explained(lines: Sequence[Command], project: str | None = None, *, as_json: bool = False) -> None:
     """Print docker commands, each below a line of why: the result of `--explain`."""
-    text = "\n".join(f"# {line.why}\n{line.text}" for line in lines) or "# nothing to do"
+    text = "\n".join(f"# {characters.line(line.why)}\n{line.text}" for line in lines) or "# nothing to do"
     document = {"project": project} if project else {}
     console.result({**document, "commands": lines}, as_json=as_json, text=text)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from scaffold import characters
 from scaffold.console import terminal
 from scaffold.errors import Interrupted, ScaffoldError
 
@@ -34,7 +35,7 @@ def result(value: object, *, as_json: bool, text: str | None = None) -> None:
         import json
 
         document = json.dumps(encoded(value), indent=2, ensure_ascii=not terminal.look(stream).unicode)
-        terminal.write(stream, document + "\n")
+        terminal.write(stream, characters.in_json(document) + "\n")
     elif text is not None:
         terminal.write(stream, text + "\n")
 
@@ -45,7 +46,9 @@ def item(value: object, *, as_json: bool, text: str) -> bool:
     if as_json:
         import json
 
-        text = json.dumps(encoded(value), ensure_ascii=not terminal.look(stream).unicode)
+        document = json.dumps(encoded(value), ensure_ascii=not terminal.look(stream).unicode)
+        text = characters.in_json(document)
+    text = characters.line(text)
     return terminal.write(stream, text + "\n")
 
 
@@ -63,7 +66,7 @@ def repeated() -> Callable[[str], bool]:
         if not look.live:
             return terminal.write(stream, text + "\n")
         lines = text.split("\n")[: terminal.size(stream)[1] - 1]
-        back = f"\x1b[{drawn}A\r\x1b[J" if drawn else ""
+        back = f"{terminal.OWN}[{drawn}A{terminal.OWN}\r{terminal.OWN}[J" if drawn else ""
         drawn = len(lines)
         return terminal.write(stream, back + "\n".join(lines) + "\n")
 
@@ -110,13 +113,13 @@ def _instant(value: datetime) -> str:
 def note(text: str) -> None:
     """Say something that is not the result."""
     look = terminal.look(terminal.stderr())
-    _say(look.commands(terminal.wrap(look.safe(text), look.width)))
+    _say(look.commands(terminal.wrap(_told(text, look), look.width)))
 
 
 def warn(text: str) -> None:
     """Say something that should be looked at."""
     look = terminal.look(terminal.stderr())
-    body = terminal.wrap(look.safe(text), look.width, "warning: ")
+    body = terminal.wrap(_told(text, look), look.width, "warning: ")
     _say(look.paint("bold yellow", "warning:") + look.commands(body.removeprefix("warning:")))
 
 
@@ -134,12 +137,12 @@ def error_text(error: ScaffoldError, look: terminal.Look) -> str:
     """Return an error as people read it: the message, its evidence, the way on."""
     # Ctrl-C is an answer, not a mistake.
     word = "" if isinstance(error, Interrupted) else "error:"
-    message = terminal.wrap(look.safe(error.message), look.width, f"{word} " if word else "")
+    message = terminal.wrap(_told(error.message, look), look.width, f"{word} " if word else "")
     lines = [look.paint("bold red", word) + look.commands(message.removeprefix(word))]
     lines += terminal.quote(error.evidence, look)
     if error.hint:
         arrow = f"  {look.safe('→')} "
-        hint = terminal.wrap(look.safe(error.hint), look.width, arrow, " " * len(arrow))
+        hint = terminal.wrap(_told(error.hint, look, "    "), look.width, arrow, " " * len(arrow))
         lines.append(look.commands(hint))
     return "\n".join(lines)
 
@@ -253,26 +256,38 @@ def age(then: datetime, now: datetime) -> str:
     return tables.age(then, now)
 
 
-def log(services: Sequence[str], closed: Callable[[], None]) -> Callable[[str, str], None]:
+def log(
+    services: Sequence[str], closed: Callable[[], None], *, raw: bool = False
+) -> Callable[[str, str], None]:
     """Return a writer of log lines, `write(service, line)`, that calls `closed` once nobody reads them.
 
-    Lines carry the name of their service where there is more than one.
+    Lines carry the name of their service where there is more than one. A pipe or a file gets each line byte
+    for byte; a terminal gets its colours and no other sequence, unless it is `raw`.
     """
     stream = terminal.stdout()
     look = terminal.look(stream)
     width = max(map(len, services), default=0)
     styles = ("cyan", "yellow", "green", "magenta", "blue")
     prefixes = {
-        name: look.paint(styles[place % len(styles)], f"{name:<{width}} {look.safe('│')} ")
+        name: look.paint(styles[place % len(styles)], f"{characters.line(name):<{width}} {look.safe('│')} ")
         for place, name in enumerate(services)
     }
 
     def write(service: str, line: str) -> None:
         prefix = prefixes.get(service, "") if len(services) > 1 else ""
-        if not terminal.write(stream, f"{prefix}{line}\n"):
+        if raw or not stream.isatty():
+            heard = terminal.write_raw(stream, f"{terminal.shown(prefix)}{line}\n")
+        else:
+            heard = terminal.write(stream, f"{prefix}{terminal.coloured(line, look)}\n")
+        if not heard:
             closed()
 
     return write
+
+
+def _told(text: str, look: terminal.Look, indent: str = "  ") -> str:
+    """Return a message in which no value begins a line where our own words do."""
+    return look.safe(text).replace("\n", f"\n{indent}")
 
 
 def _say(text: str) -> None:

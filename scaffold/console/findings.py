@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scaffold import characters
 from scaffold.console.terminal import Look, wrap
 from scaffold.doctor.finding import Finding
 
@@ -18,11 +19,15 @@ def text(findings: Sequence[Finding], look: Look) -> str:
         style, mark = _MARKS[item.state]
         shown = look.safe(mark)
         indent = " " * (len(shown) + width + 3)
-        body = wrap(look.safe(item.said), look.width, indent, indent).removeprefix(indent)
+        body = wrap(look.safe(characters.line(item.said)), look.width, indent, indent).removeprefix(indent)
         lines.append(f"{look.paint(style, shown)} {item.check:<{width}}  {look.commands(body)}")
         if item.hint:
             arrow = f"{indent}{look.safe('→')} "
-            lines.append(look.commands(wrap(look.safe(item.hint), look.width, arrow, " " * len(arrow))))
+            lines.append(
+                look.commands(
+                    wrap(look.safe(characters.line(item.hint)), look.width, arrow, " " * len(arrow))
+                )
+            )
     wrong = sum(item.state == "wrong" for item in findings)
     mendable = any(item.commands for item in findings if item.state == "wrong")
     end = "Everything is fine." if not wrong else f"{wrong} thing{'' if wrong == 1 else 's'} wrong."

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TextIO
 
+from scaffold import characters
 from scaffold.console import plans, terminal
 from scaffold.console.plans import Change
 from scaffold.console.tables import duration
@@ -113,7 +114,7 @@ class Progress:
     def _announced(self, index: int, step: Step) -> list[str]:
         if self._quiet or self._look.live or not plans.is_long(step):
             return []
-        return [f"{self._of[index].label}: {self._look.safe(step.reason)}"]
+        return [f"{self._of[index].label}: {self._look.safe(characters.line(step.reason))}"]
 
     def _heard(self, index: int, line: str) -> list[str]:
         if not line.strip():
@@ -133,8 +134,8 @@ class Progress:
         if isinstance(event.step, Prove):
             text = plans.proved(event.step, event.detail)
             if event.step.service.one_shot:
-                return [f"{sign} {self._timed(self._within(text), seconds)}"]
-            return [f"{sign} {self._within(self._look.safe(text))}"]
+                return [f"{sign} {self._timed(self._within(characters.line(text)), seconds)}"]
+            return [f"{sign} {self._within(self._look.safe(characters.line(text)))}"]
         return [f"{sign} {self._timed(self._label(change), seconds)}"]
 
     def _told_failure(self, event: Failed, output: tuple[str, ...]) -> list[str]:
@@ -212,7 +213,7 @@ class Progress:
         columns = self._columns() or 80
         # A terminal that has become narrower has broken our lines.
         rows = sum(max(1, -(-width // columns)) for width in self._drawn)
-        return f"\r\x1b[{rows}A\x1b[J"
+        return f"{terminal.OWN}\r{terminal.OWN}[{rows}A{terminal.OWN}[J"
 
     def _picture(self) -> list[str]:
         columns, height = terminal.size(self._stream)

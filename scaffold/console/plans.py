@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scaffold import characters
 from scaffold.console.terminal import NARROWEST, Look, cells, fit, wrap
 from scaffold.stack.plan import Plan
 from scaffold.stack.steps import Impact, Prove, Step, words
@@ -63,7 +64,8 @@ def changes(plan: Plan) -> tuple[Change, ...]:
 def _change(steps: Sequence[Step], indexes: Sequence[int]) -> Change:
     _, kind, name = words(steps[0])
     impact = max((step.impact for step in steps), key=_SEVERITY.index)
-    return Change(_verb(steps), kind, name, steps[0].reason, impact, tuple(indexes))
+    reason = characters.line(steps[0].reason)
+    return Change(_verb(steps), kind, characters.line(name), reason, impact, tuple(indexes))
 
 
 def _verb(steps: Sequence[Step]) -> str:
@@ -81,7 +83,7 @@ def text(plan: Plan, project: str, look: Look) -> str:
     """Return what a plan will do, in order; reasons that do not fit beside a change stand below it."""
     found = changes(plan)
     if not plan.changes:
-        return f"{look.paint('bold', project)} is up to date: nothing to do."
+        return f"{look.paint('bold', characters.line(project))} is up to date: nothing to do."
     return "\n".join(_line(change, look) for change in found)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from scaffold import characters
 from scaffold.console.terminal import NARROWEST, Look, cells, fit, wrap
 from scaffold.stack.secrets import mask_urls
 from scaffold.stack.status import ServiceStatus, Status, Summary, VolumeStatus
@@ -26,7 +27,7 @@ class Column:
 
 def table(rows: Sequence[Sequence[str]], columns: Sequence[Column], look: Look) -> str:
     """Return the rows under their titles; empty columns are left out."""
-    cell = [[look.safe(text) for text in row] for row in rows]
+    cell = [[look.safe(characters.line(text)) for text in row] for row in rows]
     widths = {
         place: max(cells(text) for text in (column.title, *(row[place] for row in cell)))
         for place, column in enumerate(columns)
@@ -132,18 +133,23 @@ SERVICES = (
 def status(value: Status, now: datetime, look: Look) -> str:
     """Return the services as a table, then the URL, network and volumes."""
     dot = look.safe("·")
-    blocks = [
-        f"{look.paint('bold', value.project)} {dot} {_verdict(value, look)}\n{look.paint('dim', value.path)}"
-    ]
+    name, path = characters.line(value.project), characters.line(value.path)
+    head = f"{look.paint('bold', name)} {dot} {_verdict(value, look)}"
+    blocks = [f"{head}\n{look.paint('dim', path)}"]
     if value.services:
         blocks.append(services(value.services, now, look))
-    entries: list[tuple[str, str]] = [("URL", look.paint("cyan", value.url))] if value.url else []
+    entries: list[tuple[str, str]] = (
+        [("URL", look.paint("cyan", characters.line(value.url)))] if value.url else []
+    )
     entries += [
-        ("Network", network.name + ("" if network.exists else " (not there yet)"))
+        ("Network", characters.line(network.name) + ("" if network.exists else " (not there yet)"))
         for network in value.networks
     ]
-    entries += [("Volume", _volume(volume, now)) for volume in value.volumes]
-    entries += [("Orphan", f"{name} (its service is no longer in compose.yaml)") for name in value.orphans]
+    entries += [("Volume", characters.line(_volume(volume, now))) for volume in value.volumes]
+    entries += [
+        ("Orphan", f"{characters.line(name)} (its service is no longer in compose.yaml)")
+        for name in value.orphans
+    ]
     if entries:
         blocks.append(pairs(entries, look))
     return "\n\n".join(blocks)
@@ -200,12 +206,12 @@ def summary(value: Summary, look: Look) -> str:
     took = f" in {duration(value.seconds)}" if value.changed else ""
     word = "is ready" if value.changed else "is up to date"
     check = look.paint("green", look.safe("✓"))
-    lines = [f"{check} {look.paint('bold', value.project)} {word}{took}", ""]
+    lines = [f"{check} {look.paint('bold', characters.line(value.project))} {word}{took}", ""]
     entries: list[tuple[str, str]] = []
     if value.url:
-        entries.append(("URL", look.paint("cyan", value.url)))
+        entries.append(("URL", look.paint("cyan", characters.line(value.url))))
     if value.database:
-        entries.append(("Database", mask_urls(value.database)))
+        entries.append(("Database", characters.line(mask_urls(value.database))))
     entries += [
         ("Logs", "scaffold logs -f"),
         ("Stop", "scaffold stop"),

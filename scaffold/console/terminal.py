@@ -1,16 +1,30 @@
-"""What a stream can show, and writing to it: colour, symbols, width, and a reader that has gone away."""
+"""What a stream can show, and writing to it: colour, symbols, width, and a reader that has gone away.
+
+`write` is the border: nothing reaches a stream but through it. Texts come from strangers, such as the author
+of a compose.yaml or a container, and a terminal obeys what is in them. Our own colours and movements begin
+with a mark that nobody else can know; whatever else a terminal would act on is spelt out there.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TextIO
+
+from scaffold import characters
+
+if TYPE_CHECKING:
+    import re
 
 NARROWEST = 8
 """Columns: nothing is broken or cut further than that."""
 
-WIPE = "\r\x1b[K"
+OWN = f"\x1b<{os.urandom(8).hex()}>"
+"""Stands before a sequence of our own, in place of its escape character. Another one in each process."""
+
+WIPE = f"{OWN}\r{OWN}[K"
 """Empties the line that the cursor is on."""
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
@@ -50,10 +64,11 @@ class Look:
 
     def paint(self, style: str, text: str) -> str:
         """Return the text in a style such as `bold red`, or as it is where colours are not wanted."""
-        return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and style and text else text
+        return f"{OWN}[{_CODES[style]}m{text}{OWN}[0m" if self.colour and style and text else text
 
     def safe(self, text: str) -> str:
-        """Return the text with the symbols that this stream has."""
+        """Return the text with the symbols that this stream has, and nothing that a terminal acts on."""
+        text = visible(text)
         return text if self.unicode else text.translate(_TO_ASCII)
 
     def commands(self, text: str) -> str:
@@ -94,12 +109,17 @@ def write(stream: TextIO, text: str) -> bool:
     Raises OSError only when a result cannot be kept: a full disk, or a terminal that is gone, must not end
     the work that is merely told about.
     """
+    text = shown(text)
     if not _can_encode(stream, text):
         text = text.translate(_TO_ASCII)
         encoding = stream.encoding or "ascii"
         text = text.encode(encoding, "backslashreplace").decode(encoding)
+    return _written(stream, lambda: stream.write(text))
+
+
+def _written(stream: TextIO, write: Callable[[], object]) -> bool:
     try:
-        stream.write(text)
+        write()
         stream.flush()
     except OSError as error:
         _disconnect(stream)
@@ -112,6 +132,12 @@ def write(stream: TextIO, text: str) -> bool:
         # A signal handler speaks while its own thread is writing: that line is lost, nothing else is.
         return True
     return True
+
+
+def write_raw(stream: TextIO, text: str) -> bool:
+    """Write the very bytes that a container printed, decoded with `surrogateescape`."""
+    content = text.encode("utf-8", "surrogateescape")
+    return _written(stream, lambda: stream.buffer.write(content))
 
 
 def _disconnect(stream: TextIO) -> None:
@@ -140,15 +166,54 @@ def clean(line: str) -> str:
     import re
 
     last = re.sub(_ESCAPES, "", line).rstrip().rpartition("\r")[2]
-    return re.sub(_CONTROLS, "", last.expandtabs(4))
+    return visible(re.sub(_CONTROLS, "", last.expandtabs(4)))
+
+
+@functools.cache
+def _own() -> re.Pattern[str]:
+    import re
+
+    return re.compile(re.escape(OWN) + r"(\r|\[[0-9;?]*[A-Za-z])")
+
+
+def visible(text: str) -> str:
+    """Return the text with whatever a terminal would act on spelt out, but for sequences of our own."""
+    if OWN not in text:
+        return characters.visible(text)
+    parts = _own().split(text)
+    return "".join(OWN + part if place % 2 else characters.visible(part) for place, part in enumerate(parts))
+
+
+def shown(text: str) -> str:
+    """Return the text as a terminal may have it."""
+    return _own().sub(lambda found: found[1] if found[1] == "\r" else f"\x1b{found[1]}", visible(text))
+
+
+_COLOUR = r"\x1b\[((?:[0-9]{0,3};?)*)m"
+_HIDDEN = "8"
+
+
+def coloured(line: str, look: Look) -> str:
+    """Return a line of a container's with its colours, where colours are wanted, and no other sequence."""
+    line = line.rstrip("\r").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if "\x1b" not in line:
+        return line
+    import re
+
+    parts = re.split(_COLOUR, line)
+    made = []
+    for place, part in enumerate(parts):
+        if place % 2 == 0:
+            made.append(part)
+        elif look.colour and _HIDDEN not in part.split(";"):
+            made.append(f"{OWN}[{part}m")
+    return "".join(made) + (f"{OWN}[0m" if look.colour and len(parts) > 1 else "")
 
 
 def cells(text: str) -> int:
     """Return how many columns the text takes; colours take none."""
-    if "\x1b" in text:
-        import re
-
-        text = re.sub(_ESCAPES, "", text)
+    if OWN in text:
+        text = _own().sub("", text)
     if text.isascii():
         return len(text)
     import unicodedata

@@ -75,7 +75,7 @@ def show(
             stream = _opened(engine, name, follow=follow, tail=tail_lines, timestamps=timestamps)
             streams.append(stream)
             for line in _lines(_printed(name, stream, None if follow else TIMEOUT)):
-                write(label, line.decode(errors="replace").rstrip("\r"))
+                write(label, line.decode(errors="surrogateescape"))
 
     def aside(pairs: Sequence[tuple[str, str]]) -> None:
         try:

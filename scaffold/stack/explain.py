@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from scaffold import characters
 from scaffold.stack import buildx, names
 from scaffold.stack.desired import Build, Desired, Network, Service, Volume, container_request
 from scaffold.stack.plan import NOT_THERE, Plan
@@ -145,11 +146,18 @@ class _Shell:
             return f'{self.quote(name)}="$folder"{self.quote(rest)}'
         parts = self._parts(word)
         if not any(holder for _, holder in parts):
-            return shlex.quote(word)
+            return characters.in_shell(shlex.quote(word))
         # An exclamation mark in double quotes is a command to an interactive shell.
         if "!" in word:
-            return "".join(f'"{text}"' if holder else shlex.quote(text) for text, holder in parts if text)
-        made = (text if holder else re.sub(r'([\\"$`])', r"\\\1", text) for text, holder in parts)
+            return "".join(
+                f'"{text}"' if holder else characters.in_shell(shlex.quote(text))
+                for text, holder in parts
+                if text
+            )
+        made = (
+            text if holder else characters.in_double_quotes(re.sub(r'([\\"$`])', r"\\\1", text))
+            for text, holder in parts
+        )
         return f'"{"".join(made)}"'
 
     def hides(self, text: str) -> bool:
