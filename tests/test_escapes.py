@@ -114,6 +114,8 @@ def test_reason_of_a_printed_command_stays_in_its_comment(capsys: pytest.Capture
 
 WORDS: dict[str, tuple[str, ...]] = {
     "new": ("out", "--template=../template", "--defaults"),
+    "update": ("--defaults",),
+    "diff": (),
     "run": ("--timeout=60",),
     "plan": (),
     "env": (),
@@ -280,6 +282,13 @@ def place(tmp_path: Path) -> Path:
     folder = tmp_path / f"{RUN}\x1b[2J\r\u202e"
     folder.mkdir()
     (folder / "compose.yaml").write_text(COMPOSE)
+    (folder / ".copier-answers.yml").write_text(
+        yaml.safe_dump({"_src_path": EVIL, "_commit": EVIL, EVIL: EVIL})
+    )
+    subprocess.run(("git", "init", "--quiet"), cwd=folder, check=True)
+    subprocess.run(("git", "add", "--all"), cwd=folder, check=True)
+    person = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    subprocess.run(("git", *person, "commit", "--quiet", "--message=Start"), cwd=folder, check=True)
     (folder / ".env.example").write_text(f"COMPOSE_PROJECT_NAME={RUN}-evil\nEVIL='{EVIL}'\n")
     question = yaml.safe_dump({"q": {"type": "str", "help": EVIL, "default": EVIL}})
     failing = yaml.safe_dump({"r": {"type": "str", "default": "x", "validator": EVIL}})

@@ -13,7 +13,8 @@ from scaffold.cli import app
 from scaffold.generate import confined, hostile
 from scaffold.generate.confined import Limits
 from scaffold.generate.listing import Entry, Kind
-from tests.hostile.corpus import SPECIAL, TEMPLATES, Hostile
+from scaffold.generate.merge import formats
+from tests.hostile.corpus import BOMB, SPECIAL, TEMPLATES, Hostile
 
 SECONDS = 20
 """The longest that a refusal may take on a busy machine."""
@@ -171,6 +172,12 @@ def test_names_that_resemble_git_are_names(name: str) -> None:
 def test_tree_is_refused(tree: list[Entry]) -> None:
     with pytest.raises(hostile.HostileTree):
         hostile.check(tree)
+
+
+@pytest.mark.parametrize("text", [BOMB, "x: &x [*x]\n", "x: " + "[" * 10_000])
+def test_bomb_in_a_file_that_is_merged_is_unreadable(text: str) -> None:
+    with pytest.raises(formats.Unreadable):
+        formats.parse("yaml", text)
 
 
 # ── limits ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import tomllib
 from pathlib import PurePosixPath
 from typing import Any, Literal
+
+from scaffold.generate import documents
 
 Format = Literal["toml", "yaml", "json"]
 _FORMATS: dict[str, Format] = {".toml": "toml", ".yml": "yaml", ".yaml": "yaml", ".json": "json"}
@@ -51,6 +54,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _yaml(text: str) -> object:
     import yaml
 
+    # A template's text and a project's meet here: neither may take all memory.
+    documents.check(io.BytesIO(text.encode()))
     return yaml.load(text, _loader())  # noqa: S506 - derived from a SafeLoader
 
 
