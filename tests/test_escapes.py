@@ -158,9 +158,8 @@ def ways(command: str) -> list[tuple[str, ...]]:
 
     found = get_command(app.app).get_command(None, command)  # type: ignore[attr-defined]
     options = {option for parameter in found.params for option in parameter.opts}
-    more = [
-        (flag,) for flag in ("--explain", "--json", "--dry-run", "--commands", "--pretend") if flag in options
-    ]
+    flags = ("--explain", "--json", "--dry-run", "--commands", "--pretend", "--export")
+    more = [(flag,) for flag in flags if flag in options]
     return [*more, ()]
 
 

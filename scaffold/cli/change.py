@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scaffold import characters, console, prompts
 from scaffold import checkout as checkouts
-from scaffold import console, prompts
 from scaffold.cli import options
 from scaffold.cli.working import carry_out, changing, explained, tear_down, told_what_is_there, working
 from scaffold.clock import Clock
@@ -182,7 +182,7 @@ def _export(
         from scaffold.stack import explain
 
         found = explain.holders(session.desired, session.variables)
-    text = "\n".join(f"{name}={shlex.quote(value)}" for name, value in found.items())
+    text = "\n".join(f"{name}={characters.in_shell(shlex.quote(value))}" for name, value in found.items())
     console.result({"secrets": found}, as_json=as_json, text=text)
 
 
