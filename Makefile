@@ -2,6 +2,7 @@
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 FAULTS_ARGS ?=
+PART ?= property crash side_by_side oracle
 PYTHON ?= python3
 export PYTHON
 
@@ -55,8 +56,8 @@ bench: setup engine images ## compare with docker compose and copier (BENCH_ARGS
 faults: setup engine images ## break things in forty ways: is the cause named, does the advice mend it?
 	@$(bin)/python -m tests.faults $(FAULTS_ARGS)
 
-soak: setup engine images ## the long runs: every change applied, every call cut off, a hundred kills
-	@SCAFFOLD_SOAK=1 $(bin)/python -m pytest -s tests/test_property.py tests/test_crash.py tests/test_side_by_side.py
+soak: setup engine images ## the long runs; PART=oracle (or crash, property …) takes one of them
+	@SCAFFOLD_SOAK=1 $(bin)/python -m pytest -s $(PART:%=tests/test_%.py)
 
 lock: setup ## refresh dev-requirements.lock
 	@$(bin)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev pyproject.toml \
