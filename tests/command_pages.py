@@ -12,9 +12,16 @@ from scaffold.cli.app import COMMANDS
 
 PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 
+GROUPS = {"template": ("add", "list", "show", "versions", "remove")}
+"""Commands that have commands of their own."""
+ALL = tuple(
+    word for name in COMMANDS for word in (name, *(f"{name} {inner}" for inner in GROUPS.get(name, ())))
+)
+
 SECTIONS = {
     "Create and run": ("new", "run", "plan", "env"),
     "Follow a template": ("update", "diff"),
+    "Templates": tuple(word for word in ALL if word.startswith("template")),
     "Look": ("status", "ps", "logs", "stats", "events", "volumes", "networks"),
     "Inside": ("shell", "exec", "db", "cp"),
     "Restart, stop, remove": ("restart", "stop", "kill", "down", "destroy"),
@@ -85,7 +92,7 @@ def help_of(*words: str) -> str:
 def all_help() -> dict[str, str]:
     """Return the help of every command, in order."""
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(COMMANDS, pool.map(help_of, COMMANDS), strict=True))
+        return dict(zip(ALL, pool.map(lambda name: help_of(*name.split()), ALL), strict=True))
 
 
 def page(helps: dict[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,9 @@ def test_questions_are_read_in_order_with_type_choices_and_default(tmp_path: Pat
     extra: {type: str, when: "{{ docs }}"}
     pairs: {type: int, default: 1, choices: [[one, 1], [two, 2]]}
     """
-    assert questions_in(tmp_path, text) == (
+    found = questions_in(tmp_path, text)
+    assert [question.default for question in found] == [None, "python", "1", 8000, False, None, 1]
+    assert tuple(replace(question, default=None, when=True) for question in found) == (
         Question("name", "str", is_required=True),
         Question("language", "str", choices=("python", "node")),
         Question("version", "str"),
@@ -126,7 +129,7 @@ def test_answers_get_the_type_of_their_question() -> None:
         "port": 9000,
         "ratio": 0.5,
         "docs": True,
-        "extras": "[a]",
+        "extras": ["a"],
     }
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from scaffold.cli.app import COMMANDS
-from tests.command_pages import PAGE, all_help, help_of, page
+from tests.command_pages import ALL, GROUPS, PAGE, all_help, help_of, page
 
-ON_THE_ENGINE = set(COMMANDS) - {"new", "plan", "env"}
+ON_THE_ENGINE = set(COMMANDS) - {"new", "plan", "env", "template"}
 """plan has --commands, and the other two work on files."""
 KNOWN_OTHERS = {"doctor", "update", "diff", "check", "adopt", "data", "templates"}
 """Commands that do more than docker commands can say, or work on files only."""
@@ -23,7 +23,7 @@ def helps() -> dict[str, str]:
     return all_help()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ALL)
 def test_help_has_a_short_summary_and_examples(helps: dict[str, str], command: str) -> None:
     text = helps[command]
     assert re.search(r"\n  Examples?:\n    (scaffold|cd|git|docker) ", text), text
@@ -33,7 +33,14 @@ def test_help_has_a_short_summary_and_examples(helps: dict[str, str], command: s
 
 
 def test_list_of_commands_shows_every_summary_whole() -> None:
-    assert "..." not in help_of().split("Commands:")[1]
+    for group in ((), *((name,) for name in GROUPS)):
+        assert "..." not in help_of(*group).split("Commands:")[1]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_command_of_a_group_is_documented(helps: dict[str, str], group: str) -> None:
+    listed = helps[group].split("Commands:\n")[1].splitlines()
+    assert tuple(line.split()[0] for line in listed) == GROUPS[group]
 
 
 @pytest.mark.parametrize("command", sorted(ON_THE_ENGINE - KNOWN_OTHERS))

@@ -124,7 +124,16 @@ def test_answers_file_of_another_project_can_be_used_again() -> None:
 def test_json_is_one_document_and_a_contract(workplace: Path) -> None:
     done = new("some/myapp", "--json", "-d", "language=node")
     document = json.loads(done.stdout)
-    assert sorted(document) == ["answers", "files", "git", "next", "path", "template", "written"]
+    assert sorted(document) == [
+        "answers",
+        "files",
+        "git",
+        "message",
+        "next",
+        "path",
+        "template",
+        "written",
+    ]
     assert document["path"] == str(workplace / "some/myapp")
     assert document["template"] == {
         "name": "backend",
@@ -228,7 +237,7 @@ def test_what_is_wrong_with_a_file_or_template_comes_with_the_way_on(tmp_path: P
         ("myapp", "--answers", "broken.yaml"): "Write one answer a line",
         ("myapp", "--answers", "."): "Give a YAML file",
         ("broken.yaml/myapp",): "Choose a place inside a folder",
-        ("myapp", "--template", str(tmp_path / "tasks")): "`copier copy --trust",
+        ("myapp", "--template", str(tmp_path / "tasks")): "repeat the command with --trust",
     }
     for arguments, way in ways.items():
         assert way in " ".join(new(*arguments).stderr.split()).partition("→")[2]

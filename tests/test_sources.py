@@ -507,7 +507,7 @@ def test_result_is_what_copier_makes_of_the_repository(
     import copier
 
     if way == "asked":
-        monkeypatch.setattr(handover, "description", lambda template, repository: None)
+        monkeypatch.setattr(handover, "description", lambda template: None)
     folder = repository(tmp_path / "rich", RICH, "v1.0.0")
     (folder / "project/run.sh").write_text("#!/bin/sh\n")
     (folder / "project/run.sh").chmod(0o755)
@@ -544,5 +544,4 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
 def test_copier_lets_itself_be_told_what_git_knows(tiny: Path) -> None:
     """It is most of the time that a render takes; a copier that has changed inside still works, slower."""
     with sources.opened(str(tiny)) as template:
-        assert template.repository is not None
-        assert handover.description(template, template.repository) is not None
+        assert handover.description(template) is not None

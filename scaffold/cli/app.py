@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
-from typer.main import get_command_from_info
+from typer.main import get_command_from_info, get_group
 from typer.models import CommandInfo
 
 from scaffold import __version__, console
@@ -25,6 +25,7 @@ COMMANDS = {
     "new": "scaffold.cli.new:new",
     "update": "scaffold.cli.update:update",
     "diff": "scaffold.cli.update:diff",
+    "template": "scaffold.cli.template:app",
     "run": "scaffold.cli.change:run",
     "plan": "scaffold.cli.change:plan",
     "env": "scaffold.cli.change:env",
@@ -66,13 +67,25 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module, _, function = COMMANDS[cmd_name].partition(":")
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(module), name)
+        if isinstance(found, typer.Typer):
+            return _group(found)
         info = CommandInfo(
             name=cmd_name,
-            callback=getattr(import_module(module), function),
+            callback=found,
             context_settings={**_CONTEXT, **_SETTINGS.get(cmd_name, {})},
         )
         return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+
+
+def _group(commands: typer.Typer) -> Command:
+    """A command that has commands of its own."""
+    group = get_group(commands)
+    group.context_settings.update(_CONTEXT)
+    for command in group.commands.values():
+        command.context_settings.update(_CONTEXT)
+    return group
 
 
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -46,6 +46,16 @@ def gone_volumes(incomplete: str) -> list[str]:
     )
 
 
+def templates(incomplete: str) -> list[str]:
+    """Offer the templates that have a short name."""
+    from scaffold.generate import settings, sources
+
+    try:
+        return _starting(incomplete, (*sources.names(), *settings.registered()))
+    except ScaffoldError:
+        return []
+
+
 def _starting(incomplete: str, words: Iterable[str]) -> list[str]:
     return sorted({word for word in words if word.isprintable() and word and word.startswith(incomplete)})
 

@@ -11,10 +11,13 @@ import typer
 
 from scaffold import console, prompts
 from scaffold.checkout import COMPOSE_FILES
+from scaffold.cli import consent
+from scaffold.cli.completion import templates as complete
 from scaffold.errors import UsageError
 
 if TYPE_CHECKING:
     from scaffold.generate.project import Project
+    from scaffold.generate.sources import Template
 
 
 def new(
@@ -42,9 +45,11 @@ def new(
         typer.Option(
             "--template",
             metavar="NAME|PATH|URL",
-            help="A bundled template, a folder or a git repository (also gh:owner/repo), each with @REF.",
+            help="A short name, a folder or a git repository (also gh:owner/repo), each with @REF.",
+            autocompletion=complete,
         ),
     ] = None,
+    trust: consent.Trust = False,
     pretend: Annotated[
         bool, typer.Option("--pretend", help="Show the files that would be written, and write nothing.")
     ] = False,
@@ -75,23 +80,34 @@ def new(
       scaffold new myapp -d language=node -d database=mongo --defaults
       scaffold new myapp --answers team.yaml --pretend
     """
-    from scaffold.generate import destination, project, questions, render, sources
+    from scaffold.generate import destination, project, questions, render, settings, sources
 
     place = destination.check(_asked_destination() if dest is None else dest)
-    with sources.opened(_reference(template)) as source:
-        asked = questions.read(source)
+    with sources.opened(_reference(template)) as found:
+        asked = questions.read(found)
         typed = (*(questions.from_file(answers) if answers else ()), *questions.from_options(data or ()))
-        given = questions.parse(typed, asked, source)
+        given = questions.parse(typed, asked, found)
+        if left := questions.dropped(typed, asked):
+            console.note(f"Left out, since the template does not ask for it: {', '.join(left)}.")
+        source = found if pretend and not _renders_with_code(found) else consent.given(found, trust=trust)
+        reused = frozenset(answer.key for answer in typed if answer.is_reused)
+        known = render.Answers(given, settings.defaults(), reused)
         if not defaults and prompts.has_terminal():
             with prompts.session():
-                given = render.ask(source, place.path, given)
-        elif lacking := questions.missing(asked, given):
+                known = render.Answers(render.ask(source, place.path, known))
+        elif lacking := questions.missing(asked, {**known.suggested, **given}):
             raise lacking
         if pretend:
-            made = project.preview(source, place, given)
+            made = project.preview(source, place, known)
         else:
-            made = project.create(source, place, given, git=not no_git)
+            made = project.create(source, place, known, git=not no_git)
     console.result(_document(made), as_json=as_json, text=_summary(made))
+
+
+def _renders_with_code(template: Template) -> bool:
+    from scaffold.generate import trust
+
+    return bool(trust.code(template).extensions)
 
 
 def _reference(reference: str | None) -> str:
@@ -122,6 +138,7 @@ def _document(made: Project) -> Mapping[str, object]:
         "files": list(made.rendered.files),
         "written": made.written,
         "git": {"state": made.repository.state, "note": made.repository.note},
+        "message": made.rendered.messages.after or None,
         "next": list(_next(made)),
     }
 
@@ -139,6 +156,7 @@ def _summary(made: Project) -> str:
     ]
     lines[0] += ", first commit made." if made.repository.state == "committed" else "."
     lines += [f"Note: {note}" for note in (made.template.note, made.repository.note) if note]
+    lines += ["", *said.splitlines()] if (said := made.rendered.messages.after) else []
     return "\n".join((*lines, "", "Next:", *(f"  {command}" for command in _next(made))))
 
 

@@ -78,7 +78,7 @@ def _tree(folder: Path) -> bytes:
     for path in folder.iterdir():
         if path.name == "__pycache__" or path.suffix == ".pyc":
             continue
-        mode, content = _entry(path)
+        mode, content = entry(path)
         if content:
             name = os.fsencode(path.name)
             # git sorts a folder as if its name ended in a slash.
@@ -86,7 +86,8 @@ def _tree(folder: Path) -> bytes:
     return _hash(b"tree", b"".join(entry for _, entry in sorted(entries))) if entries else b""
 
 
-def _entry(path: Path) -> tuple[bytes, bytes]:
+def entry(path: Path) -> tuple[bytes, bytes]:
+    """The mode and the hash of what is at a path, as git has them."""
     if path.is_symlink():
         return b"120000", _hash(b"blob", os.fsencode(path.readlink()))
     if path.is_dir():
@@ -163,7 +164,7 @@ def _commands(template: Path, tag: str, when: int, *, has_parent: bool) -> Itera
     for path in sorted(_files(template), key=lambda path: os.fsencode(path.relative_to(template))):
         name = os.fsencode(path.relative_to(template))
         quoted = b'"%s"' % name.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
-        mode = _entry(path)[0]
+        mode = entry(path)[0]
         data = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
         yield b"M %s inline %s\ndata %d\n%s\n" % (mode, quoted, len(data), data)
     yield b"\nreset refs/tags/%s\nfrom refs/heads/main\n\n" % tag.encode()

@@ -16,8 +16,8 @@ from scaffold.generate.sources import Template
 
 
 @contextmanager
-def handed_over(template: Template) -> Iterator[str]:
-    """The source to give to copier.
+def handed_over(template: Template, *, programs: bool = False) -> Iterator[str]:
+    """The source to give to copier; with `programs` tasks will run, which find all that the person finds.
 
     A folder is read as it stands, without git in sight: with it, copier asks git for every file written
     (`core.fileMode`), and renders the newest tag of a template that happens to be a repository.
@@ -27,30 +27,33 @@ def handed_over(template: Template) -> Iterator[str]:
     """
     from plumbum import local
 
-    if template.repository is None:
-        with local.env(PATH=""):
+    path = os.environ.get("PATH", "") if programs else ""
+    described = description(template)
+    if template.repository is None and (described is None or not programs):
+        with local.env(PATH=path):
             yield str(template.path)
-    elif (described := description(template, template.repository)) is not None:
-        with _in_place_of_its_own(described), local.env(PATH=""):
+    elif described is not None:
+        with _in_place_of_its_own(described), local.env(PATH=path):
             yield template.source
-    else:
+    elif template.repository is not None:
         with _found_in(template.repository, template.source):
             yield template.source
 
 
-def description(template: Template, repository: Mirror) -> Callable[..., object] | None:
+def description(template: Template) -> Callable[..., object] | None:
     """What makes copier's own description of a template, with all that git knows already in it."""
     from copier import _main
 
-    files = mirror.files(repository, template.commit) if template.commit else {}
+    repository, commit = template.repository, template.commit
+    files = mirror.files(repository, commit) if repository and commit else {}
     known: dict[str, object] = {
-        "commit": template.version,
-        "commit_hash": template.commit,
+        "commit": template.version if repository else None,
+        "commit_hash": commit if repository else None,
         "git_index_modes": {PurePosixPath(path): int(mode, 8) for path, (mode, _) in files.items()},
         "local_abspath": template.path.resolve(),
         "url_expanded": template.source.removeprefix("git+"),
-        "vcs": "git",
-        "version": versions.parsed(template.version or ""),
+        "vcs": "git" if repository else None,
+        "version": versions.parsed(template.version or "") if repository else None,
     }
     its_own = vars(_main).get("Template")
     if its_own is None or not all(

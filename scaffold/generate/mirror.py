@@ -141,6 +141,14 @@ def tags(mirror: Mirror) -> dict[str, str]:
     return found
 
 
+def dates(mirror: Mirror) -> dict[str, str]:
+    """The date of every tag, as ISO 8601 writes it."""
+    lines = _read(
+        mirror, "for-each-ref", "--format=%(creatordate:iso-strict) %(refname:strip=2)", "refs/tags"
+    )
+    return {name: date for date, _, name in (line.partition(" ") for line in lines.splitlines())}
+
+
 def branches(mirror: Mirror) -> tuple[str, ...]:
     """The names of the branches."""
     return tuple(_read(mirror, "for-each-ref", "--format=%(refname:strip=2)", "refs/heads").splitlines())

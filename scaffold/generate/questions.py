@@ -6,22 +6,22 @@ Whatever needs Jinja (computed choices, validators, conditions) is left to copie
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from scaffold.errors import ScaffoldError, UsageError
-from scaffold.generate import documents
+from scaffold.errors import UsageError
+from scaffold.generate import configuration, documents
+from scaffold.generate.configuration import one_line
 from scaffold.generate.sources import Template
 
 _TYPES = frozenset({"bool", "float", "int", "json", "str", "yaml", "path"})
 _YES = frozenset({"y", "yes", "t", "true", "on", "1"})
 _NO = frozenset({"n", "no", "f", "false", "off", "0"})
-_MOST_INCLUDES = 100
 _ONE_A_LINE = "Write one answer a line, such as `language: node`."
 
 
@@ -35,15 +35,26 @@ class Question:
     is_required: bool = False
     is_list: bool = False
     is_secret: bool = False
+    default: object = None
+    help: str = ""
+    when: object = True
 
 
 @dataclass(frozen=True)
 class Given:
-    """An answer that the user gave, and where: `-d`, or the name of an answers file."""
+    """An answer that the user gave, and where: `-d`, or the name of an answers file.
+
+    `is_reused`: it comes from the answers file of another project, which may answer what is no longer asked.
+    """
 
     key: str
     value: object
     origin: str
+    is_reused: bool = False
+
+    def masked(self) -> Given:
+        """The same without its value, for an error about a secret."""
+        return replace(self, value="…")
 
     def __str__(self) -> str:
         shown = self.value if isinstance(self.value, str) else yaml_text(self.value)
@@ -61,57 +72,15 @@ def yaml_text(value: object) -> str:
 
 def read(template: Template) -> tuple[Question, ...]:
     """The template's questions, in the order in which they are asked."""
+    found = configuration.read(template)
+    secret = {str(name) for name in configuration.as_list(found.settings.get("secret_questions"))}
     return tuple(
-        _question(str(name), details if isinstance(details, dict) else {"default": details})
-        for name, details in _configuration(template).items()
-        if not str(name).startswith("_")
+        _question(name, details, is_secret=name in secret or bool(details.get("secret")))
+        for name, details in found.questions.items()
     )
 
 
-def _configuration(template: Template) -> dict[Any, Any]:
-    files = [path for path in sorted(template.path.glob("copier.*")) if path.suffix in {".yml", ".yaml"}]
-    if len(files) != 1:
-        raise ScaffoldError(f'Template "{template.name}" has both a copier.yml and a copier.yaml: keep one.')
-    try:
-        found = _documents(files[0], (), iter(range(_MOST_INCLUDES)))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ScaffoldError(f"{files[0]} cannot be read: {one_line(error)}") from error
-    merged: dict[Any, Any] = {}
-    for document in found:
-        if not isinstance(document, dict):
-            raise ScaffoldError(f"{files[0]} is not a mapping of questions and settings.")
-        merged.update(document)
-    return merged
-
-
-def _documents(path: Path, around: tuple[Path, ...], includes: Iterator[int]) -> list[Any]:
-    """All YAML documents of a file, with copier's `!include <glob>` followed inside of its folder."""
-    root = (around or (path,))[0].parent.resolve()
-
-    class Loader(documents.LOADER):  # type: ignore[misc]  # chosen at run time
-        pass
-
-    def include(loader: Any, node: Any) -> list[Any]:
-        pattern = str(loader.construct_scalar(node))
-        if pattern.startswith("/"):
-            raise ValueError(f"it includes {pattern}, an absolute path")
-        included = sorted(root.glob(pattern))
-        for file in included:
-            if not file.resolve().is_relative_to(root):
-                raise ValueError(f"it includes {pattern}, which leads out of the template")
-            if file.resolve() in (path.resolve(), *around):
-                raise ValueError(f"it includes {pattern}, which includes itself")
-            if next(includes, None) is None:
-                raise ValueError(f"it includes more than {_MOST_INCLUDES} files")
-        inside = (*around, path.resolve())
-        return [document for file in included for document in _documents(file, inside, includes)]
-
-    Loader.add_constructor("!include", include)
-    loaded = [document for document in yaml.load_all(documents.read(path), Loader) if document]
-    return [part for document in loaded for part in (document if isinstance(document, list) else [document])]
-
-
-def _question(name: str, details: Mapping[Any, Any]) -> Question:
+def _question(name: str, details: Mapping[Any, Any], *, is_secret: bool) -> Question:
     default = details.get("default")
     declared = details.get("type") or (type(default).__name__ if type(default).__name__ in _TYPES else "yaml")
     return Question(
@@ -120,7 +89,10 @@ def _question(name: str, details: Mapping[Any, Any]) -> Question:
         choices=_choices(details.get("choices")),
         is_required="default" not in details and details.get("when", True) is True,
         is_list=bool(details.get("multiselect")),
-        is_secret=details.get("secret") is True,
+        is_secret=is_secret,
+        default=default,
+        help=" ".join(str(details.get("help") or "").split()),
+        when=details.get("when", True),
     )
 
 
@@ -172,9 +144,18 @@ def from_file(path: Path) -> tuple[Given, ...]:
         return ()
     if not isinstance(content, dict):
         raise UsageError(f"The answers file {path} is not a mapping.", _ONE_A_LINE)
+    is_reused = "_src_path" in content
     return tuple(
-        Given(str(key), value, path.name) for key, value in content.items() if not str(key).startswith("_")
+        Given(str(key), value, path.name, is_reused)
+        for key, value in content.items()
+        if not str(key).startswith("_")
     )
+
+
+def dropped(given: Iterable[Given], questions: tuple[Question, ...]) -> tuple[str, ...]:
+    """The names of reused answers to questions that the template does not have: worth a word, no error."""
+    known = {question.name for question in questions}
+    return tuple(answer.key for answer in given if answer.is_reused and answer.key not in known)
 
 
 def parse(given: Iterable[Given], questions: tuple[Question, ...], template: Template) -> dict[str, object]:
@@ -183,6 +164,8 @@ def parse(given: Iterable[Given], questions: tuple[Question, ...], template: Tem
     answers: dict[str, object] = {}
     for answer in given:
         question = known.get(answer.key)
+        if question is None and answer.is_reused:
+            continue
         if question is None:
             raise UsageError(
                 f'{answer}: template "{template.name}" has no question "{answer.key}".',
@@ -205,7 +188,14 @@ def missing(questions: tuple[Question, ...], answers: Mapping[str, object]) -> U
 
 
 def _value(answer: Given, question: Question) -> object:
-    if question.is_list or question.type in {"", "json", "yaml"}:
+    if question.is_secret:
+        try:
+            return _value(answer, replace(question, is_secret=False))
+        except UsageError as error:
+            raise UsageError(f"{answer.masked()}: this is no valid answer.") from error.with_traceback(None)
+    if question.is_list:
+        return _list(answer, question)
+    if question.type in {"", "json", "yaml"}:
         return answer.value
     if answer.value is None:
         raise UsageError(f"{answer}: has no value.")
@@ -216,6 +206,23 @@ def _value(answer: Given, question: Question) -> object:
     if question.choices and value not in question.choices:
         options = ", ".join(map(str, question.choices))
         raise UsageError(f"{answer}: choose one of {options}.", _nearest(str(value), question.choices))
+    return value
+
+
+def _list(answer: Given, question: Question) -> object:
+    """Several answers, written as a list in YAML."""
+    value = answer.value
+    if isinstance(value, str):
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError:
+            value = None
+    some = [str(choice) for choice in question.choices[:2]] or ["one", "two"]
+    example = f"`-d '{question.name}=[{', '.join(some)}]'`, in a file `{question.name}: [{', '.join(some)}]`"
+    if not isinstance(value, list):
+        raise UsageError(f"{answer}: {question.name} takes a list.", f"Write {example}.")
+    if question.type in _PARSERS:
+        value = [_value(replace(answer, value=item), replace(question, is_list=False)) for item in value]
     return value
 
 
@@ -265,8 +272,3 @@ _PARSERS: Mapping[str, Callable[[object], object]] = {
 def _nearest(word: str, words: Iterable[object]) -> str | None:
     close = get_close_matches(word, [str(candidate) for candidate in words], n=1)
     return f'Did you mean "{close[0]}"?' if close else None
-
-
-def one_line(error: Exception) -> str:
-    """An error's text, which may run over several lines, on one."""
-    return " ".join(str(error).split())

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 import shlex
+import sys
 import traceback
 import unicodedata
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
-from scaffold.generate import confined, hostile, listing, questions
+from scaffold.generate import confined, hostile, listing, questions, trust
 from scaffold.generate.confined import Exceeded, Limits
 from scaffold.generate.destination import shortened
 from scaffold.generate.handover import handed_over
+from scaffold.generate.questions import Question
 from scaffold.generate.sources import Template
 
 if TYPE_CHECKING:
     from types import TracebackType
-
 FILES_A_SECOND = 100  # that copier renders on a slow machine
 NAME = "project_name"  # the question whose default is the name of the destination
 COMMIT_HASH = "_commit_hash"  # in the answers file, beside copier's `_commit`
@@ -32,13 +34,26 @@ _COMMIT = re.compile(r"^_commit:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
+class Messages:
+    """What a template says to a person, before and after its files are written."""
+
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
 class Rendered:
-    """A rendered template: the answers that shaped it, and its files as sorted relative paths."""
+    """A rendered template: the answers that shaped it, and its files as sorted relative paths.
+
+    The answers to secret questions stand apart: they are for the template's tasks and nothing else.
+    """
 
     answers: Mapping[str, object]
     files: tuple[str, ...]
     once: tuple[str, ...] = ()
     """Those of the files that the template writes only where they are missing (`_skip_if_exists`)."""
+    messages: Messages = field(default_factory=Messages)
+    secrets: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -53,38 +68,93 @@ class Again:
     asked: tuple[str, ...] = ()
 
 
-def ask(template: Template, folder: Path, given: Mapping[str, object]) -> dict[str, object]:
-    """All answers, `given` ones unasked, the others from the terminal. Writes nothing."""
-    return _copy(template, folder, given, interactive=True).answers
+@dataclass(frozen=True)
+class Mode:
+    """How copier is to work: ask, render, render for a project that exists, or run the tasks in one."""
+
+    asking: bool = False
+    tasks: bool = False
+    again: Again | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """The same in copier's words."""
+        # Asking is a run that may write nothing and has nothing to render.
+        exclude = ("*",) if self.asking else ()
+        settings: dict[str, Any] = {"pretend": self.asking, "exclude": exclude, "skip_tasks": not self.tasks}
+        if self.again is not None:
+            return {
+                **settings,
+                "defaults": True,
+                "ask": self.again.asked if self.asking else (),
+                "answers_file": self.again.answers_file,
+                "overwrite": True,  # of the answers file, which lies there
+            }
+        if self.tasks:  # every file is there, and stays as it is
+            return {**settings, "defaults": True, "overwrite": True, "skip_if_exists": ("*",)}
+        return {**settings, "defaults": not self.asking}
 
 
-def render(template: Template, folder: Path, given: Mapping[str, object]) -> Rendered:
+@dataclass(frozen=True)
+class Answers:
+    """What is known before anything is asked.
+
+    `given` ones are not asked; of these, the `reused` ones come from another project and count only where
+    they are asked for. `suggested` ones take the place of the template's defaults.
+    """
+
+    given: Mapping[str, object] = field(default_factory=dict)
+    suggested: Mapping[str, object] = field(default_factory=dict)
+    reused: frozenset[str] = frozenset()
+
+
+def ask(template: Template, folder: Path, known: Answers | Mapping[str, object]) -> dict[str, object]:
+    """All answers, given ones unasked, the others from the terminal. Writes nothing."""
+    return _copy(template, folder, _answers(known), Mode(asking=True)).answers
+
+
+def render(template: Template, folder: Path, known: Answers | Mapping[str, object]) -> Rendered:
     """Write the project into `folder`, which is empty or missing; what has no answer gets its default.
 
-    A tree that no template may write is an error; the folder is then not to be used.
+    A tree that no template may write is an error; the folder is then not to be used. No task runs yet.
     """
-    copied = _copy(template, folder, given, interactive=False)
+    copied = _copy(template, folder, _answers(known), Mode())
     entries = listing.of(folder)
     hostile.check(entries)
     written = listing.files(entries)
     if copied.answers_file.as_posix() in written:
         _record_source(folder / copied.answers_file, template)
-    return Rendered(copied.answers, written)
+    shown = {name: value for name, value in copied.answers.items() if name not in copied.secrets}
+    secrets = {name: value for name, value in copied.answers.items() if name in copied.secrets}
+    return Rendered(shown, written, messages=copied.messages, secrets=secrets)
+
+
+def run_tasks(template: Template, folder: Path, known: Answers | Mapping[str, object]) -> None:
+    """Run the tasks of a trusted template in the project, at its final place.
+
+    copier renders once more for it: every file is there already, and stays as it is.
+    """
+    _copy(template, folder, _answers(known), Mode(tasks=True))
+
+
+def _answers(known: Answers | Mapping[str, object]) -> Answers:
+    return known if isinstance(known, Answers) else Answers(known)
 
 
 def ask_again(
     template: Template, folder: Path, given: Mapping[str, object], again: Again
 ) -> dict[str, object]:
     """The answers to `again.asked` and `given`; writes the project's own files into the folder."""
+    _check_leave(template)
     _prepare(folder, again)
-    answers = _copy(template, folder, given, interactive=True, again=again).answers
+    answers = _copy(template, folder, Answers(given), Mode(asking=True, again=again)).answers
     return {name: value for name, value in answers.items() if name in again.asked or name in given}
 
 
 def again(template: Template, folder: Path, given: Mapping[str, object], again: Again) -> Rendered:
     """Render a version of the template that a project follows, with the answers that it has."""
+    _check_leave(template)
     _prepare(folder, again)
-    copied = _copy(template, folder, given, interactive=False, again=again)
+    copied = _copy(template, folder, Answers(given), Mode(again=again))
     entries = listing.of(folder)
     hostile.check(entries)
     answers_file = folder / again.answers_file
@@ -93,6 +163,12 @@ def again(template: Template, folder: Path, given: Mapping[str, object], again: 
         _rewrite(answers_file, copied.answers)
     _record_source(answers_file, template)
     return Rendered(copied.answers, listing.files(entries), copied.once)
+
+
+def _check_leave(template: Template) -> None:
+    """Tasks belong to a version as its files do: without leave to run them there is no rendering of it."""
+    if not template.is_trusted and trust.code(template).runs_at_creation:
+        raise trust.refusal(template)
 
 
 def _prepare(folder: Path, again: Again) -> None:
@@ -117,30 +193,37 @@ class _Copied:
     answers: dict[str, object]
     answers_file: Path
     once: tuple[str, ...]
+    messages: Messages
+    secrets: frozenset[str]
+
+
+_UNBOUND = Limits(seconds=10**6, memory=2**44, file=2**44, written=2**50)
 
 
 def _copy(
     template: Template,
     folder: Path,
-    given: Mapping[str, object],
-    *,
-    interactive: bool,
-    again: Again | None = None,
+    known: Answers,
+    mode: Mode,
 ) -> _Copied:
-    """Run copier in a process of its own: a template's expressions get so much time and memory, no more."""
+    """Run copier in a process of its own: a template's expressions get so much time and memory, no more.
+
+    What a person trusts may take what it needs.
+    """
     source = listing.readable(template.path, leaving_out=frozenset({".git"}))
     hostile.check_template(source)
-    names = {question.name for question in questions.read(template)}
+    asked = questions.read(template)
     # Imported here, once, for each process that is made of this one.
     import copier  # noqa: F401
     import jinja2  # noqa: F401
     import plumbum  # noqa: F401
 
-    limits = Limits(seconds=Limits.seconds + len(source) // FILES_A_SECOND)
+    bound = Limits(seconds=Limits.seconds + len(source) // FILES_A_SECOND)
+    limits = _UNBOUND if template.is_trusted else bound
     try:
         with _no_collection():
             return confined.run(
-                lambda: _copied(template, folder, given, names, _settings(again, interactive=interactive)),
+                lambda: _copied(template, folder, known, asked, mode),
                 limits,
                 folder,
             )
@@ -153,59 +236,61 @@ def _copy(
         raise Interrupted("Interrupted: nothing was written.") from error
 
 
-def _settings(again: Again | None, *, interactive: bool) -> dict[str, Any]:
-    """How copier is to work."""
-    # Asking is a run that may write nothing and has nothing to render.
-    settings: dict[str, Any] = {"pretend": interactive, "exclude": ("*",) if interactive else ()}
-    if again is None:
-        return {**settings, "defaults": not interactive}
-    return {
-        **settings,
-        "defaults": True,
-        "ask": again.asked if interactive else (),
-        "answers_file": again.answers_file,
-        "overwrite": True,  # of the answers file, which lies there
-    }
-
-
 def _copied(
     template: Template,
     folder: Path,
-    given: Mapping[str, object],
-    names: set[str],
-    settings: Mapping[str, Any],
+    known: Answers,
+    asked: tuple[Question, ...],
+    mode: Mode,
 ) -> _Copied:
-    with warnings.catch_warnings(), _copier_errors(template, folder, given):
+    names = {question.name for question in asked}
+    secrets = frozenset(question.name for question in asked if question.is_secret)
+    suggested = {name: value for name, value in known.suggested.items() if name in names}
+    if NAME in names:
+        suggested[NAME] = folder.name
+    if mode.tasks:
+        os.dup2(2, 1)  # standard output is for results; this process is the child that renders
+    said: list[str] = []
+
+    def hear(message: str) -> None:
+        said.append(message)
+        if mode.asking and len(said) == 1 and message:
+            sys.stderr.write(
+                f"{''.join(sign for sign in message if sign == chr(10) or sign.isprintable())}\n\n"
+            )
+
+    with warnings.catch_warnings(), _copier_errors(template, folder, known, secrets):
         warnings.simplefilter("ignore")
         import copier
 
-        if "answers_file" in settings:
+        if mode.again is not None:
             _say_update()
-        with handed_over(template) as source:
+        with handed_over(template, programs=mode.tasks) as source, _messages(hear):
             worker = copier.run_copy(
                 source,
                 folder,
                 vcs_ref=template.commit if template.repository else None,
-                data=dict(given),
-                user_defaults={NAME: folder.name} if NAME in names else {},
+                data=dict(known.given),
+                user_defaults=suggested,
                 quiet=True,
-                settings=copier.Settings(),
-                **settings,
+                # Not `unsafe`, which would also let it read data outside of the project.
+                settings=copier.Settings(trust=(source,) if template.is_trusted else ()),
+                **mode.settings(),
             )
         hidden = worker.answers.hidden
         combined = worker.answers.combined
         answers_file = worker.answers_relpath
         once: tuple[str, ...] = ()
-        if worker.all_skip_if_exists and not settings["pretend"]:
+        if worker.all_skip_if_exists and not mode.asking and not mode.tasks:
             written = listing.files(listing.of(folder))
             once = tuple(path for path in written if worker.match_skip(Path(path)))
-    if stray := next((name for name in given if name in hidden), None):
+    if stray := next((name for name in known.given if name in hidden - known.reused), None):
+        value = "…" if stray in secrets else known.given[stray]
         raise UsageError(
-            f"{stray}={given[stray]} has no effect: with these answers {stray} is not asked.",
-            f"Leave {stray} out.",
+            f"{stray}={value} has no effect: with these answers {stray} is not asked.", f"Leave {stray} out."
         )
     answers = {name: combined[name] for name in combined if name in names - hidden}
-    return _Copied(answers, answers_file, once)
+    return _Copied(answers, answers_file, once, Messages(*said[:2]), secrets)
 
 
 def _say_update() -> None:
@@ -215,6 +300,25 @@ def _say_update() -> None:
     operation = getattr(_main, "_operation", None)  # private: a test says when it goes
     if operation is not None:
         operation.set("update")
+
+
+@contextmanager
+def _messages(said: Callable[[str], None]) -> Iterator[None]:
+    """Hear what a template says, which copier would print; a copier that has changed inside does without."""
+    from copier._main import Worker
+
+    before = getattr(Worker, "_print_message", None)
+
+    def hear(worker: Any, message: str) -> None:
+        said(worker._render_string(message).strip() if message else "")  # noqa: SLF001
+
+    if before is not None and hasattr(Worker, "_render_string"):
+        setattr(Worker, "_print_message", hear)  # noqa: B010
+    try:
+        yield
+    finally:
+        if before is not None:
+            setattr(Worker, "_print_message", before)  # noqa: B010
 
 
 @contextmanager
@@ -249,7 +353,9 @@ def _record_source(answers_file: Path, template: Template) -> None:
 
 
 @contextmanager
-def _copier_errors(template: Template, folder: Path, given: Mapping[str, object]) -> Iterator[None]:
+def _copier_errors(
+    template: Template, folder: Path, known: Answers, secrets: frozenset[str]
+) -> Iterator[None]:
     from copier import errors
     from jinja2 import TemplateError
     from plumbum import ProcessExecutionError
@@ -262,10 +368,13 @@ def _copier_errors(template: Template, folder: Path, given: Mapping[str, object]
         raise Interrupted("No more input; nothing was written.") from error
     except errors.UnsafeTemplateError as error:
         raise ScaffoldError(
-            f'Template "{template.name}" wants to run programs of its own'
-            " (tasks, migrations or Jinja extensions), which scaffold does not allow.",
-            "Take _tasks, _migrations and _jinja_extensions out of its copier.yml, or, if you trust it:"
-            f" `copier copy --trust {shlex.quote(str(template.path))} DEST`.",
+            f'Template "{template.name}" runs programs of its own, and nobody trusted it.',
+            "See what it runs with `scaffold template show`.",
+        ) from error
+    except errors.TaskError as error:
+        command = error.cmd if isinstance(error.cmd, str) else shlex.join(map(str, error.cmd))
+        raise ScaffoldError(
+            f'A task of template "{template.name}" failed with exit code {error.returncode}: {command}'
         ) from error
     except ProcessExecutionError as error:
         raise ScaffoldError(f'git failed for template "{template.name}": {_reason(error)}') from error
@@ -285,18 +394,27 @@ def _copier_errors(template: Template, folder: Path, given: Mapping[str, object]
                 f'Template "{template.name}" cannot be rendered: {error.strerror} ({where})'
             ) from error
         if question := _question_at(error.__traceback__):
-            raise _answer_error(error, question, folder, given) from error
+            if question in secrets:  # what copier says of an answer has the answer in it
+                raise UsageError(
+                    f"{question}: this is no valid answer.", f"Give another one with `-d {question}=VALUE`."
+                ) from None
+            raise _answer_error(error, question, folder, known) from error
         raise ScaffoldError(
             f'Template "{template.name}" cannot be rendered: {_reason(error)}' + _place(error, template.path)
         ) from error
 
 
-def _answer_error(error: Exception, question: str, folder: Path, given: Mapping[str, object]) -> UsageError:
+def _answer_error(error: Exception, question: str, folder: Path, known: Answers) -> UsageError:
     text = _reason(error)
     for opening in (f"Validation error for question '{question}': ", f"Invalid choice for '{question}': "):
         text = text.removeprefix(opening)
-    if question in given:
-        return UsageError(f"{question}={shortened(str(given[question]))}: {text}")
+    if question in known.given:
+        return UsageError(f"{question}={shortened(str(known.given[question]))}: {text}")
+    if question in known.suggested and question != NAME:
+        return UsageError(
+            f"{question}={shortened(str(known.suggested[question]))}, a default of your settings: {text}",
+            f"Give another answer with `-d {question}=VALUE`, or change the default.",
+        )
     if question == NAME:
         return UsageError(
             f'"{shortened(folder.name)}" cannot be the name of a project: {text}',

@@ -17,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 
 from scaffold.errors import ScaffoldError, UsageError
-from scaffold.generate import bundle, git, mirror, versions
+from scaffold.generate import bundle, git, mirror, settings, versions
 from scaffold.generate.mirror import Mirror
 from scaffold.generate.versions import Version
 
@@ -64,7 +64,7 @@ class Template:
     `source`, `version` and `commit` are what the project's answers file remembers. `commit` is None where no
     commit has these very files: between two releases of a bundled template, in a folder with changes.
     `repository` is the copy of the template's repository; where there is none, git knows nothing of it.
-    `note` is something to say about the choice of the version.
+    `note` is something to say about the choice of the version. `is_trusted`: a person lets its code run.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Template:
     commit: str | None = None
     repository: Mirror | None = None
     note: str | None = None
+    is_trusted: bool = False
 
 
 # ── what is meant ──────────────────────────────────────────────────────────────────────────────────────
@@ -120,12 +121,26 @@ def find(reference: str) -> Template:
 
 def parse(reference: str) -> Reference:
     """What `--template` means."""
-    if source := _source(reference):
-        return Reference(source)
+    if found := _known(reference):
+        return found
     base, ref = _split(reference)
-    if ref is not None and (source := _source(base)):
-        return Reference(source, ref)
+    if ref is not None and (found := _known(base)):
+        return replace(found, ref=ref)
     raise UsageError(f'There is no template "{mirror.without_credentials(reference)}".', _suggestion(base))
+
+
+def _known(text: str) -> Reference | None:
+    """The reference that is the whole text: a short name that was registered, or a source."""
+    if text not in names() and (entry := settings.registered().get(text)):
+        base, ref = (entry.source, None) if _source(entry.source) else _split(entry.source)
+        if source := _source(base):
+            return Reference(replace(source, name=text), ref)
+        raise ScaffoldError(
+            f'The template "{text}" is {entry.source}, which is not there.',
+            "Look at it with `scaffold template list`.",
+        )
+    source = _source(text)
+    return Reference(source) if source else None
 
 
 def remembered(address: str) -> Source:
@@ -224,7 +239,7 @@ def _has_commits(path: Path) -> bool:
 
 
 def _suggestion(reference: str) -> str:
-    close = get_close_matches(reference, names(), n=1)
+    close = get_close_matches(reference, (*names(), *settings.registered()), n=1)
     if close:
         return f'Did you mean "{close[0]}"?'
     return (
