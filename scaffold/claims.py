@@ -12,10 +12,11 @@ from scaffold.checkout import Checkout
 from scaffold.engine import inventory
 from scaffold.engine.client import Engine
 from scaffold.errors import ProjectError
-from scaffold.stack import environment, identity
-from scaffold.stack.desired import Desired
+from scaffold.stack import environment, identity, sharing
+from scaffold.stack.desired import Desired, Volume
 from scaffold.stack.identity import Candidate, Chosen, Facts, Meaning, Source, Trace, Undecided
 from scaffold.stack.observed import Observed
+from scaffold.stack.steps import CreateContainer, Step
 
 
 def check(
@@ -94,6 +95,44 @@ def _older(engine: Engine, checkout: Checkout, desired: Desired) -> tuple[str, .
         f"Put {environment.PROJECT_NAME}={first} into {checkout.env_file} to go on with it; "
         f"`scaffold run --new-data {name}` begins anew beside it.",
     )
+
+
+def check_sharing(engine: Engine, desired: Desired, observed: Observed, steps: Collection[Step]) -> None:
+    """Raise ProjectError when what is to be started shares a data directory or a name with somebody else.
+
+    The engine is asked only when a container is made, or a database started.
+    """
+    services = sharing.touched(desired, steps)
+    sharing.check_within(services, observed)
+    sharing.check_volumes(services, desired, observed, _is_there)
+    stored = [mount.source for service in services for mount in sharing.data_mounts(service, observed)]
+    if not stored and not any(isinstance(step, CreateContainer) for step in steps):
+        return
+    users = inventory.users(engine)
+    sharing.check_names(observed, steps, users)
+    if stored:
+        devices = inventory.places(engine)
+        devices |= {volume.name: _device(volume) for volume in desired.volumes if _device(volume)}
+
+        def key(source: str) -> str:
+            place = devices.get(source, source)
+            real = folders.real(place) if place.startswith("/") and engine.is_local else None
+            return real or place
+
+        sharing.check_users(desired, services, observed, users, key)
+
+
+def _is_there(path: str, project: str) -> bool:
+    """Return whether the project that made a volume is still where it was."""
+    if not path:
+        return False
+    meaning = folders.meaning(path, Path(path))
+    return meaning.there and (meaning.name == project or not meaning.readable)
+
+
+def _device(volume: Volume) -> str:
+    options = dict(volume.options)
+    return options.get("device", "") if "bind" in options.get("o", "").split(",") else ""
 
 
 def choose(

@@ -59,7 +59,17 @@ def examine(
     with clock.phase("plan"):
         notes = _checked(session, desired, observed, wishes.new_data)
         notes += planning.left_alone(desired, observed)
-        return Situation(desired, observed, planning.plan(desired, observed, wishes), notes)
+        made = planning.plan(desired, observed, wishes)
+        check_sharing(session, desired, observed, made)
+        return Situation(desired, observed, made, notes)
+
+
+def check_sharing(session: Session, desired: Desired, observed: Observed, plan: Plan) -> None:
+    """Raise ProjectError before anything is started that would share a data directory with somebody else."""
+    if plan.changes:
+        from scaffold import claims
+
+        claims.check_sharing(session.engine, desired, observed, plan.changes)
 
 
 def check_builds(session: Session, plan: Plan) -> None:

@@ -371,3 +371,125 @@ def test_orphan_keeps_its_volume_without_a_name(
     (project.folder / "compose.yaml").write_text(app + service.format(name="db"))
     project.scaffold("run")
     assert rows(database(project_name)) == ROWS
+
+
+# One data directory
+
+
+def two(tmp_path: Path, name: str, text: str, other: str | None = None) -> tuple[Project, Project]:
+    first = written(tmp_path / "A" / "shop", text, f"COMPOSE_PROJECT_NAME={name}a\n")
+    second = written(tmp_path / "B" / "shop", other or text, f"COMPOSE_PROJECT_NAME={name}b\n")
+    return first, second
+
+
+@pytest.mark.parametrize("state", ["running", "stopped", "down"])
+@pytest.mark.parametrize("kind", ["fixed", "external", "made by hand"])
+def test_data_directory_of_another_project_is_refused(
+    kind: str, state: str, engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    fixed, external = f"name: {project_name}-fixed", f"name: {project_name}-fixed, external: true"
+    if kind == "made by hand":
+        engine.volumes.create(f"{project_name}-fixed")
+    first, second = two(
+        tmp_path,
+        project_name,
+        compose(options=external if kind == "made by hand" else fixed),
+        compose(options=fixed if kind == "fixed" else external),
+    )
+    first.scaffold("run")
+    server = database(first.name)
+    fill(server)
+    if state != "running":
+        first.scaffold("stop" if state == "stopped" else "down")
+    nobody_is_there = kind == "made by hand" and state != "running"
+    if nobody_is_there:
+        second.scaffold("run")
+        assert rows(database(second.name)) == ROWS
+        done = first.scaffold("run", code=2)
+        assert second.name in done.err, done
+        second.scaffold("down")
+    else:
+        before = started(server) if state != "down" else ""
+        for command in ("run", "plan"):
+            done = second.scaffold(command, code=2)
+            assert first.name in done.err, done
+            assert str(first.folder) in done.err, done
+        assert state == "down" or started(server) == before
+        assert "nothing to remove" in second.scaffold("down").out
+    first.scaffold("run")
+    assert rows(server) == ROWS
+
+
+def test_folder_of_the_machine_is_a_data_directory_as_well(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    """The same folder, written in another way; and a volume that is a name for it."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o777)
+    (tmp_path / "link").symlink_to(data)
+    device = f"driver_opts: {{type: none, o: bind, device: {data}}}"
+    bound = compose("pg").replace("pg:/var/lib/postgresql/data", f"{tmp_path}/link:/var/lib/postgresql/data")
+    first, second = two(tmp_path, project_name, bound, compose("pg", device))
+    first.scaffold("run")
+    fill(database(first.name))
+    done = second.scaffold("run", code=2)
+    assert database(first.name) in done.err, done
+    first.scaffold("down")
+    second.scaffold("run")
+    assert rows(database(second.name)) == ROWS
+    assert database(second.name) in first.scaffold("run", code=2).err
+    second.scaffold("down")
+    engine.containers.run("postgres:17", "chown -R 0 /data", remove=True, volumes=[f"{data}:/data"])
+
+
+def test_volume_that_is_no_databases_may_be_shared(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    text = f"""\
+services:
+  app:
+    image: debian:trixie-slim
+    command: [sleep, infinity]
+    init: true
+    volumes: ["files:/srv/files"]
+volumes:
+  files: {{name: {project_name}-files}}
+"""
+    first, second = two(tmp_path, project_name, text)
+    for project in (first, second):
+        project.scaffold("run")
+        project.scaffold("plan", "--exit-code")
+    second.scaffold("destroy", "--yes-delete-data", second.name)
+    engine.volumes.get(f"{project_name}-files")  # raises when it is gone
+
+
+def test_two_servers_of_one_project_do_not_share(project_name: str, tmp_path: Path) -> None:
+    env = f"COMPOSE_PROJECT_NAME={project_name}\n"
+    service = compose().split("services:\n")[1].split("volumes:\n  db-data")[0]
+    twice = compose().replace("services:\n", f"services:\n{service.replace('db:', 'second:', 1)}")
+    project = written(tmp_path / project_name, twice, env)
+    assert "services.db" in project.scaffold("run", code=2).err
+    scaled = compose().replace("    shm_size", "    scale: 2\n    shm_size")
+    (project.folder / "compose.yaml").write_text(scaled)
+    assert "replicas: 1" in project.scaffold("run", code=2).err
+
+
+def test_renamed_service_starts_when_the_old_one_has_ended(project_name: str, tmp_path: Path) -> None:
+    project = written(tmp_path / project_name, env=f"COMPOSE_PROJECT_NAME={project_name}\n")
+    project.scaffold("run")
+    fill(database(project_name))
+    (project.folder / "compose.yaml").write_text(compose().replace("  db:", "  postgres:"))
+    project.scaffold("run")
+    assert rows(database(project_name, "postgres")) == ROWS
+
+
+def test_container_name_of_another_checkout_is_refused_before_anything_is_done(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    text = compose().replace("    image", f"    container_name: {project_name}-fixed\n    image")
+    first, second = two(tmp_path, project_name, text)
+    first.scaffold("run")
+    done = second.scaffold("run", code=2)
+    assert f"{project_name}-fixed" in done.err, done
+    assert str(first.folder) in done.err, done
+    assert not engine.volumes.list(filters={"name": f"{second.name}_"})

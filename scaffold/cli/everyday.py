@@ -376,6 +376,7 @@ def restart(
             lines = explaining.commands(steps, situation.desired, session.variables)
             explained(lines, situation.desired.project, as_json=as_json)
             return
+        workflow.check_sharing(session, situation.desired, situation.observed, steps)
         repeated = workflow.Situation(situation.desired, situation.observed, steps)
         carry_out(session, repeated, cancellation, timeout, quiet=quiet)
         outdated = workflow.after(session, situation).plan.changes

@@ -247,7 +247,14 @@ def _create_volume(step: CreateVolume, desired: Desired, engine: Engine) -> None
         names.PATH: desired.path,
     }
     request = {"Name": volume.name, "DriverOpts": dict(volume.options), "Labels": labels}
-    engine.post("/volumes/create", request | ({"Driver": volume.driver} if volume.driver else {}))
+    made = engine.post("/volumes/create", request | ({"Driver": volume.driver} if volume.driver else {}))
+    # The engine answers with the volume of this name that somebody else has made meanwhile.
+    owner = (made.get("Labels") or {}).get(names.PROJECT, "") if isinstance(made, Mapping) else ""
+    if owner and owner != desired.project:
+        raise EngineError(
+            f"Volume {volume.name} was made meanwhile by project {owner}.",
+            "Repeat the command: it says whether the two are in each other's way.",
+        )
 
 
 def _create_container(step: CreateContainer, desired: Desired, engine: Engine) -> None:

@@ -14,6 +14,8 @@ from scaffold.folders import is_same
 from scaffold.stack import identity, names
 from scaffold.stack.identity import Trace
 from scaffold.stack.observed import Container
+from scaffold.stack.plan import UP
+from scaffold.stack.sharing import Mount, User
 
 
 def ports(engine: Engine) -> set[int]:
@@ -75,3 +77,45 @@ def traces(engine: Engine) -> tuple[Trace, ...]:
 
 def _name(item: Mapping[str, Any]) -> str:
     return str(item["Names"][0]).lstrip("/") if item["Names"] else str(item["Id"])[:12]
+
+
+def users(engine: Engine) -> tuple[User, ...]:
+    """Return every container of the engine with what it mounts."""
+    with engine_errors("reading who uses what"):
+        return tuple(_user(item) for item in engine.get("/containers/json", all=True))
+
+
+def _user(item: Mapping[str, Any]) -> User:
+    labels = item.get("Labels") or {}
+    mounts = [
+        Mount(
+            str(mount.get("Name") if mount["Type"] == "volume" else mount.get("Source")),
+            mount.get("Destination", ""),
+            writable=bool(mount.get("RW", True)),
+        )
+        for mount in item.get("Mounts") or ()
+        if mount.get("Type") in ("volume", "bind")
+    ]
+    return User(
+        id=item["Id"],
+        name=_name(item),
+        project=labels.get(names.PROJECT, ""),
+        path=labels.get(names.PATH) or labels.get(names.WORKING_DIR, ""),
+        image=item.get("Image", ""),
+        mounts=tuple(mounts),
+        alive=item["State"] in UP,
+    )
+
+
+def places(engine: Engine) -> dict[str, str]:
+    """Return the folder, or what a server is asked for, behind each volume that is another name of it."""
+    with engine_errors("reading the volumes"):
+        found = engine.get("/volumes").get("Volumes") or ()
+    devices = {}
+    for item in found:
+        options = item.get("Options") or {}
+        device, kind = str(options.get("device") or ""), str(options.get("o") or "")
+        if device and device not in ("tmpfs", "none"):
+            bound = "bind" in kind.split(",")
+            devices[item["Name"]] = device if bound else f"{options.get('type', '')} {kind} {device}"
+    return devices

@@ -793,6 +793,8 @@ def _containers(
                     *(volumes.get(item) for item in service.volumes),
                     # A container that joins another one's namespaces needs it to be there.
                     *(made.get(item) for item in service.shares),
+                    # A server whose service was renamed must have ended before another one is on its data.
+                    *_off(service, observed, stops),
                 ]
                 keeps = fate.keeps.get(name, ())
                 step = CreateContainer(service, number, name, reason, keeps=keeps)
@@ -816,6 +818,16 @@ def _containers(
         elif fate.done:
             # It is done, but not what it needed: that has to be ready for whoever comes after it.
             proofs[service.name] = waits
+
+
+def _off(service: Service, observed: Observed, stops: Mapping[str, int]) -> list[int]:
+    """Return the steps after which no container of another service that goes is on the service's volumes."""
+    volumes = set(service.volumes)
+    return [
+        stops[item.name]
+        for item in observed.containers
+        if item.name in stops and item.service != service.name and volumes & set(item.volumes)
+    ]
 
 
 def _proven_first(services: tuple[Service, ...], fates: Mapping[str, _Fate]) -> set[str]:
