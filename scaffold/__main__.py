@@ -6,8 +6,22 @@ import os
 import sys
 
 
+def _in_utf8() -> None:
+    """Begin anew where the system's encoding is another one: paths, labels and compose.yaml are in UTF-8.
+
+    The same folder would otherwise be another text, and with it another project, in another locale.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or not sys.orig_argv[1:]:
+        return
+    # What is printed stays readable where it is printed.
+    printed = sys.stdout.encoding if sys.stdout else "utf-8"
+    os.environ.setdefault("PYTHONIOENCODING", f"{printed}:backslashreplace")
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - the same program
+
+
 def main() -> None:
     """Run the command line and exit; Ctrl-C ends it with 130, also while it still imports."""
+    _in_utf8()
     # Nearly all that a command makes lives until its end: looking through it again and again takes 10 ms.
     gc.set_threshold(50_000)
     # A stream that was closed gets its own number back, before another file takes it.

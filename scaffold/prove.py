@@ -6,6 +6,7 @@ import http.client
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scaffold.data import database as databases
@@ -98,7 +99,7 @@ class Waiting:
             return self._complete(service, name, now, watched, deadline)
         if now.state not in ("running", "restarting"):
             raise NotReady(f"{service.name} exited with code {now.exit_code}.")
-        database = databases.database_of(service)
+        database = databases.database_in(service, configured(now))
         if database:
             address = self._address(now, database.port)
             if address:
@@ -194,7 +195,7 @@ class Waiting:
                 f"{service.name}: the Docker engine went away for a moment while it was waited for.",
                 "Repeat the command: it goes on where it stopped.",
             )
-        database = databases.database_of(service)
+        database = databases.database_in(service, configured(now))
         limits = postmortem.limits(self.desired, service)
         refused = databases.explain(database, lines, limits) if database else None
         if refused:
@@ -213,6 +214,12 @@ class Waiting:
         )
         found = verdict.explain(evidence)
         return NotReady(found.message, found.hint, evidence=lines[-EVIDENCE:])
+
+
+def configured(container: Container) -> Mapping[str, object]:
+    """Return what a container was made of, its image's part included."""
+    found = container.body.get("Config")
+    return found if isinstance(found, Mapping) else {}
 
 
 class Unanswered(NotReady):

@@ -20,7 +20,14 @@ from scaffold.stack.observed import Observed
 from scaffold.stack.plan import Plan, Wishes
 from scaffold.stack.progress import Report
 from scaffold.stack.status import Status
-from scaffold.stack.steps import BuildImage, CreateContainer, CreateVolume, Prove, StartContainer
+from scaffold.stack.steps import (
+    BuildImage,
+    CreateContainer,
+    CreateVolume,
+    Prove,
+    PullImage,
+    StartContainer,
+)
 
 if TYPE_CHECKING:
     from scaffold.engine.apply import Applied
@@ -79,6 +86,43 @@ def check_builds(session: Session, plan: Plan) -> None:
             leaks.check(
                 item.step.service.build, f"services.{item.step.service.name}.build: ", session.allowed
             )
+
+
+def guarded(
+    session: Session, situation: Situation, wishes: Wishes = planning.NOTHING_MORE, clock: Clock | None = None
+) -> Situation:
+    """Return the situation once its databases' storage is known. Raises DataRefused; changes nothing."""
+    if not situation.plan.changes:
+        return situation
+    from scaffold import guard
+
+    with (clock or Clock()).phase("look into the databases' storage"):
+        steps = situation.plan.changes
+        notes = guard.check(session.engine, situation.desired, situation.observed, steps, wishes.new_data)
+    return replace(situation, notes=(*situation.notes, *notes))
+
+
+def images_first(situation: Situation) -> Situation | None:
+    """Return the builds and pulls alone, where only their images tell whether a database finds its rows.
+
+    None where that is known already.
+    """
+    if not any(isinstance(step, BuildImage | PullImage) for step in situation.plan.changes):
+        return None
+    from scaffold.data import guards
+
+    if not guards.late(situation.desired, situation.observed, situation.plan.changes):
+        return None
+    steps = tuple(item for item in situation.plan.steps if isinstance(item.step, BuildImage | PullImage))
+    # They wait for nothing, and come first.
+    return replace(situation, plan=Plan(steps))
+
+
+def removable(session: Session, observed: Observed, steps: Plan) -> None:
+    """Raise DataRefused when the steps remove a container that has the rows of a database in itself."""
+    from scaffold import guard
+
+    guard.check(session.engine, session.desired, observed, steps.changes)
 
 
 def check_ports(session: Session, situation: Situation) -> None:

@@ -30,7 +30,7 @@ FLOORS = (
     ("passwords", "console"),
     ("reach", "doctor"),
     ("workflow",),
-    ("prove",),
+    ("prove", "guard"),
     ("mend", "postmortem", "session"),
     ("claims",),
     ("engine",),

@@ -242,7 +242,8 @@ def test_image_that_would_hide_the_rows_is_refused(shop: Project) -> None:
     for command in ("run", "down", "run"):
         done = shop.scaffold(command, code=0 if command == "down" else 1)
         if command == "run":
-            assert f"volume {shop.name}_db-data holds a database of PostgreSQL 18" in done.err
+            assert "holds a database of PostgreSQL 18" in done.err
+            assert f"volume {shop.name}_db-data (folder 18/docker)" in done.err
             assert "Put `image: postgres:18` back" in done.err
     compose.write_text(text)
     shop.scaffold("run")

@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,12 +100,20 @@ def run(
         )
         situation = workflow.examine(session, wishes, clock)
         workflow.check_builds(session, situation.plan)
-        _tell(situation, quiet=quiet)
+        situation = workflow.guarded(session, situation, wishes, clock)
         if dry_run or explain:
+            _tell(situation, quiet=quiet)
             _show(situation, session, commands=explain, show_secrets=show_secrets, as_json=as_json)
             return
         with clock.phase("check ports"):
             workflow.check_ports(session, situation)
+        images = workflow.images_first(situation)
+        if images:
+            with clock.phase("make the images"):
+                carry_out(session, images, cancellation, timeout, quiet=quiet, verbose=verbose)
+            wishes = replace(wishes, build=False)
+            situation = workflow.guarded(session, workflow.examine(session, wishes, clock), wishes, clock)
+        _tell(situation, quiet=quiet)
         workflow.settle_in(session)
         moved = workflow.moved_from(situation)
         if moved and not quiet:
@@ -216,6 +225,7 @@ def plan(
 
         situation = workflow.examine(session, Wishes(show_secrets=show_secrets))
         workflow.check_builds(session, situation.plan)
+        situation = workflow.guarded(session, situation)
         _tell(situation, quiet=False)
         _show(situation, session, commands=commands, show_secrets=show_secrets, as_json=as_json)
     if exit_code and situation.plan.changes:
@@ -276,6 +286,7 @@ def down(
         if explain:
             _commands(session, steps, as_json=as_json)
             return
+        workflow.removable(session, observed, steps)
         workflow.remember(session, observed)
         tear_down(session, steps, cancellation, quiet=quiet)
     kept = [volume.name for volume in observed.volumes if volume.project == session.desired.project]

@@ -378,6 +378,7 @@ def restart(
             return
         workflow.check_sharing(session, situation.desired, situation.observed, steps)
         repeated = workflow.Situation(situation.desired, situation.observed, steps)
+        workflow.guarded(session, repeated)
         carry_out(session, repeated, cancellation, timeout, quiet=quiet)
         outdated = workflow.after(session, situation).plan.changes
     done = [item.step.service.name for item in steps.steps if isinstance(item.step, Prove)]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from scaffold.data.model import Attempt, Command, Database, Kind, NotYet, OneOff, Ready, Refused
@@ -25,18 +26,47 @@ KINDS: tuple[Kind, ...] = (Postgres(), Mongo())
 
 
 def database_of(service: Service) -> Database | None:
-    """Return the database that this service runs, None when it is something else."""
+    """Return the database that this service runs by its image's name, None when it is something else."""
     name, tag = _split(service.image)
     image = name.rsplit("/", 1)[-1]
     kind = next((kind for kind in KINDS if image in kind.images), None)
-    command = _words(service, "Cmd")
-    # As the images' entrypoints do it: anything but the server or its flags is another program.
-    if kind is None or (command and command[0] != kind.server and not command[0].startswith("-")):
-        return None
-    entrypoint = _words(service, "Entrypoint")
-    if entrypoint and not entrypoint[0].endswith(("docker-entrypoint.sh", "docker-entrypoint.py")):
+    command = _words(service.body, "Cmd")
+    if kind is None or not _serves(kind, _words(service.body, "Entrypoint"), command):
         return None
     return kind.configured(service, command, tag)
+
+
+def database_in(service: Service, config: Mapping[str, object]) -> Database | None:
+    """Return the database that a container or image with this configuration runs; None when it is none.
+
+    `config` is the engine's own. An image that was built upon a database's has its variables and its server.
+    """
+    found = database_of(service)
+    if found:
+        return found
+    environment = dict(entry.partition("=")[::2] for entry in _words(config, "Env"))
+    command = _words(service.body, "Cmd") or _words(config, "Cmd")
+    entrypoint = _words(service.body, "Entrypoint") or _words(config, "Entrypoint")
+    for kind in KINDS:
+        version = environment.get(kind.layout.version_variable)
+        if version and entrypoint and command and _serves(kind, entrypoint, command):
+            merged = {**environment, **dict(service.environment)}
+            return kind.configured(
+                replace(service, environment=tuple(sorted(merged.items()))), command, version
+            )
+    return None
+
+
+def _serves(kind: Kind, entrypoint: Sequence[str], command: Sequence[str]) -> bool:
+    """Return whether the server is what these words start; nothing stands for what the image itself says.
+
+    As the images' entrypoints do it: anything but the server or its flags is another program.
+    """
+    if command and command[0] != kind.server and not command[0].startswith("-"):
+        return False
+    return not entrypoint or any(
+        word.endswith(("docker-entrypoint.sh", "docker-entrypoint.py")) for word in entrypoint
+    )
 
 
 def mount_path(database: Database) -> str:
@@ -126,6 +156,6 @@ def _split(image: str) -> tuple[str, str]:
     return (before, tag) if colon and "/" not in tag else (name, "")
 
 
-def _words(service: Service, key: str) -> tuple[str, ...]:
-    words = service.body.get(key)
-    return tuple(str(word) for word in words) if isinstance(words, (list, tuple)) else ()
+def _words(config: Mapping[str, object], key: str) -> tuple[str, ...]:
+    words = config.get(key)
+    return tuple(map(str, words)) if isinstance(words, (list, tuple)) else ()

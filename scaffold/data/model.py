@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from scaffold.data.layout import Layout
 from scaffold.errors import DataRefused
 from scaffold.stack.desired import Service
 
@@ -105,6 +106,10 @@ class Kind(Protocol):
     @property
     def server(self) -> str:
         """The program that the image runs when its command is none of another program."""
+
+    @property
+    def layout(self) -> Layout:
+        """How its files lie in a volume."""
 
     def configured(self, service: Service, command: Sequence[str], version: str) -> Database:
         """Return the database that a service's environment and the words of its command describe."""

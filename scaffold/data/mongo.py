@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from scaffold.data import layout as layouts
 from scaffold.data.model import Attempt, Command, Database, NotYet, OneOff, Ready, Refused, port_of
 from scaffold.errors import DataRefused
 from scaffold.stack.desired import Service
@@ -38,6 +39,7 @@ class Mongo:
     title = "MongoDB"
     images = frozenset({"mongo"})
     server = "mongod"
+    layout = layouts.MONGO
 
     def configured(self, service: Service, command: Sequence[str], version: str) -> Database:
         user = service.env("MONGO_INITDB_ROOT_USERNAME") or None

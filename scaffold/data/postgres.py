@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from scaffold.data import layout as layouts
 from scaffold.data.model import Attempt, Command, Database, NotYet, Ready, Refused, port_of
 from scaffold.errors import DataRefused
 from scaffold.stack.desired import Service
@@ -28,6 +29,7 @@ class Postgres:
     title = "PostgreSQL"
     images = frozenset({"postgres", "postgis", "pgvector", "timescaledb"})
     server = "postgres"
+    layout = layouts.POSTGRES
 
     def configured(self, service: Service, command: Sequence[str], version: str) -> Database:
         user = service.env("POSTGRES_USER") or "postgres"

@@ -155,6 +155,7 @@ _LISTED_CONTAINER = _fields(
     Labels=Filled(Table(TEXT)),
     State=TEXT,
     Status=TEXT,
+    Created=Maybe(SECONDS),
     Ports=Filled(Items(_fields(PublicPort=Maybe(NUMBER), PrivatePort=Maybe(NUMBER), Type=Maybe(TEXT)))),
     NetworkSettings=Maybe(_fields(Networks=_ATTACHED)),
     Mounts=Filled(Items(_fields(Type=Maybe(TEXT), Name=Maybe(TEXT), Destination=Maybe(TEXT)))),
@@ -182,7 +183,7 @@ _IMAGE = _fields(
     Created=Maybe(TIME),
     Size=Maybe(NUMBER),
     RepoTags=TEXTS,
-    Config=Maybe(_fields(Labels=LABELS, Env=TEXTS)),
+    Config=Maybe(_fields(Labels=LABELS, Env=TEXTS, Entrypoint=TEXTS, Cmd=TEXTS, Volumes=Filled(Table(ANY)))),
 )
 _LISTED_IMAGE = _fields(
     Id=ID,

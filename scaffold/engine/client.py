@@ -89,6 +89,24 @@ class Engine:
         finally:
             stream.close()
 
+    def beginning(self, container: str, path: str, limit: int, timeout: float) -> bytes | None:
+        """Return the first bytes of what `archive` returns: a folder may hold any amount of data."""
+        try:
+            stream = self.stream("GET", f"/containers/{container}/archive", {"path": path}, timeout=timeout)
+        except Refused as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
+        begin = b""
+        try:
+            for piece in stream.pieces(timeout):
+                begin += piece
+                if len(begin) > limit:
+                    break
+            return begin
+        finally:
+            stream.close()
+
     def has(self, container: str, path: str) -> bool:
         """Return whether a container, running or not, has such a path."""
         return self._archive("HEAD", container, path) is not None

@@ -161,6 +161,9 @@ def images(engine: Engine, references: Iterable[str]) -> dict[str, Image]:
             created=moment(document.get("Created") or _EPOCH),
             size=document.get("Size", 0),
             environment=tuple(config.get("Env") or ()),
+            volumes=tuple(sorted(config.get("Volumes") or ())),
+            entrypoint=tuple(config.get("Entrypoint") or ()),
+            command=tuple(config.get("Cmd") or ()),
             context=context.manifest(labels[names.CONTEXT]) if names.CONTEXT in labels else {},
         )
     return found

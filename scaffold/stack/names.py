@@ -26,6 +26,8 @@ READY = "dev.scaffold.ready"
 """In compose.yaml, on a service: the HTTP path that answers 2xx once the service is ready."""
 ONCE = "dev.scaffold.once"
 """In compose.yaml, on a one-shot: `volume` says that all it does is in the volumes behind it."""
+HELPER = "dev.scaffold.helper"
+"""On a container that is made for one task and removed again: the project that it is made for."""
 
 
 def checkout_hash(real_path: str) -> str:

@@ -104,6 +104,10 @@ class Image:
     size: int = 0
     """bytes"""
     environment: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    """The paths for which every container of it gets a volume."""
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     context: Mapping[str, str] = field(default_factory=dict, compare=False)
     """The files that it was built from, where this machine still knows them."""
 

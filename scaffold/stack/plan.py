@@ -81,7 +81,8 @@ class Wishes:
     services: tuple[str, ...] = ()
     """Only these and what they depend on; empty means all."""
     new_data: tuple[str, ...] = ()
-    """Names that are to begin without data, although there is some that may be meant."""
+    """Names that are to begin without data, although there is some that may be meant: the project's, or a
+    database's service."""
     show_secrets: bool = False
     """Reasons give the values of secrets too."""
 

@@ -113,7 +113,11 @@ def _(scene: Scene) -> Fate:
     scene.edit(".env", "POSTGRES_PASSWORD=", f"{verdict.command}=secret")
 
 
-@fault("volume that holds something else", cause=r"volume holds files|not empty", hint=r"another volume")
+@fault(
+    "volume that holds something else",
+    cause=r"volume .* holds something that is no PostgreSQL",
+    hint=r"another volume",
+)
 def _(scene: Scene) -> Fate:
     scene.with_database()
     _without_app(scene)

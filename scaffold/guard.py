@@ -1,0 +1,47 @@
+"""Hold a plan against what its databases' storage holds, before anything is done; see data.guards."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from scaffold.data import guards
+from scaffold.engine import volume_look
+from scaffold.engine.client import Engine
+from scaffold.stack.desired import Desired
+from scaffold.stack.observed import Observed
+from scaffold.stack.steps import Step
+
+
+def check(
+    engine: Engine, desired: Desired, observed: Observed, steps: Sequence[Step], empty: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return notes on the data that the steps begin with. Raises DataRefused for what would lose sight of it.
+
+    Asks the engine only when a database is started, or a container goes that has one in itself.
+    """
+    late = {service.name for service in guards.late(desired, observed, steps)}
+    subjects = [item for item in guards.subjects(desired, observed, steps) if item.service not in late]
+    leaving = guards.leaving(observed, steps)
+    notes = tuple(
+        f"services.{name}: what its storage holds is held against its image, once that is there."
+        for name in sorted(late)
+    )
+    if not subjects and not leaving:
+        return notes
+    asked = (
+        *guards.glances(desired, observed, subjects, empty),
+        *guards.glances_at(leaving, observed),
+    )
+    looks = guards.Looks()
+    if asked:
+        volume_look.sweep(engine, desired.project)
+        looks = guards.Looks(volume_look.look(engine, desired.project, _image(observed), asked))
+    found = guards.judge(desired, observed, subjects, looks, empty)
+    guards.refuse_to_remove(leaving, looks, empty)
+    return (*notes, *found)
+
+
+def _image(observed: Observed) -> str | None:
+    """Return an image that is there; one that asks for no volumes of its own is the quickest."""
+    found = sorted(observed.images.values(), key=lambda item: (len(item.volumes), item.reference))
+    return found[0].id if found else None
