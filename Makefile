@@ -56,7 +56,7 @@ bench: setup engine images ## compare with docker compose and copier (BENCH_ARGS
 faults: setup engine images ## break things in forty ways: is the cause named, does the advice mend it?
 	@$(bin)/python -m tests.faults $(FAULTS_ARGS)
 
-soak: setup engine images ## the long runs; PART=oracle (or crash, property …) takes one of them
+soak: setup $(if $(filter-out updates,$(PART)),engine images) ## the long runs; PART=oracle (or updates, crash, property …) takes one
 	@SCAFFOLD_SOAK=1 $(bin)/python -m pytest -s $(PART:%=tests/test_%.py)
 
 lock: setup ## refresh dev-requirements.lock

@@ -116,6 +116,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "new": ("out", "--template=../template", "--defaults"),
     "update": ("--defaults",),
     "diff": (),
+    "check": (),
     "run": ("--timeout=60",),
     "plan": (),
     "env": (),
@@ -158,7 +159,16 @@ def ways(command: str) -> list[tuple[str, ...]]:
 
     found = get_command(app.app).get_command(None, command)  # type: ignore[attr-defined]
     options = {option for parameter in found.params for option in parameter.opts}
-    flags = ("--explain", "--json", "--dry-run", "--commands", "--pretend", "--export")
+    flags = (
+        "--explain",
+        "--json",
+        "--dry-run",
+        "--commands",
+        "--pretend",
+        "--export",
+        "--markdown",
+        "--github",
+    )
     more = [(flag,) for flag in flags if flag in options]
     return [*more, ()]
 

@@ -106,8 +106,8 @@ def test_json_keeps_its_indentation() -> None:
 
 
 def test_markers_are_found_and_headings_are_not() -> None:
-    assert lines.has_markers("a\n<<<<<<< yours\nx\n=======\ny\n>>>>>>> v2\n")
-    assert not lines.has_markers("Title\n=======\n")
+    assert lines.marker("a\n<<<<<<< yours\nx\n=======\ny\n>>>>>>> v2\n") == 2
+    assert lines.marker("Title\n=======\n") is None
 
 
 # ── trees ──────────────────────────────────────────────────────────────────────────────────────────────

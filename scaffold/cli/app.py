@@ -25,6 +25,7 @@ COMMANDS = {
     "new": "scaffold.cli.new:new",
     "update": "scaffold.cli.update:update",
     "diff": "scaffold.cli.update:diff",
+    "check": "scaffold.cli.check:check",
     "template": "scaffold.cli.template:app",
     "run": "scaffold.cli.change:run",
     "plan": "scaffold.cli.change:plan",

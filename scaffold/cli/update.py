@@ -69,7 +69,7 @@ def update(
     from scaffold.console import updates
     from scaffold.generate import apply, update
 
-    folder = _folder(project)
+    folder = folder_of(project)
     if not dry_run:
         apply.check(apply.locate(folder))
     wishes = update.Wishes(
@@ -116,12 +116,12 @@ def diff(
     """
     from scaffold.generate import update
 
-    folder = _folder(project)
+    folder = folder_of(project)
     if mine and to is not None:
         raise UsageError("--mine compares with the version that the project has.", "Leave out --to.")
     if mine:
-        with update.followed(folder, answers_file) as followed:
-            drift = update.drift(followed)
+        with update.followed(folder, answers_file, committed=False) as followed:
+            drift, _ = update.drift(followed)
             text = drift.diff or f"Nothing of what the template wrote was changed since {followed.old.ref}."
             console.result(drift, as_json=as_json, text=text.rstrip("\n"))
         return
@@ -138,7 +138,8 @@ def _show(prepared: Update, *, as_json: bool) -> None:
     console.result(document, as_json=as_json, text=f"{patch}\n{said}" if patch else said)
 
 
-def _folder(project: Path) -> Path:
+def folder_of(project: Path) -> Path:
+    """Return the folder of a project, with an update that was cut off undone."""
     folder = project.resolve()
     if not folder.is_dir():
         raise UsageError(f"{project} is not a folder.", "Give the path of a project.")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scaffold.generate.decisions import FILE
+from scaffold.generate.decisions import FILE, shown
 from scaffold.generate.merge import locks
 from scaffold.generate.merge.threeway import Conflict, Kind
 from scaffold.generate.merge.values import ABSENT
@@ -39,7 +39,7 @@ def _todos(conflict: Conflict, *, has_task: bool) -> Iterator[Todo]:
     match conflict.kind:
         case Kind.OPEN:
             for place in conflict.open:
-                said = f"{place}: yours is {_shown(place.ours)}, the template's {_shown(place.theirs)}"
+                said = f"{place}: yours is {shown(place.ours)}, the template's {shown(place.theirs)}"
                 do = f"Yours was kept. Put the right value there, remove its entry from {FILE}, then {add}."
                 yield Todo(path, said, do)
         case Kind.MARKERS:
@@ -58,15 +58,6 @@ def _todos(conflict: Conflict, *, has_task: bool) -> Iterator[Todo]:
             yield Todo(path, problem, f"`git rm -q {name}` follows the template, {add} keeps yours.")
         case Kind.INVALID | Kind.CLASH:
             yield Todo(path, problem, f"Look at it, mend it, then {add}.")
-
-
-def _shown(value: object) -> str:
-    import json
-
-    if value is ABSENT or value is None:
-        return "not there" if value is ABSENT else "empty"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def text(update: Update, *, applied: bool) -> str:

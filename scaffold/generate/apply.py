@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold import journal
 from scaffold.errors import ProjectError, ScaffoldError
 from scaffold.generate import git as program
-from scaffold.generate.merge.objects import Conflicted, Entry, Scratch, Tree, git
+from scaffold.generate.merge.objects import Conflicted, Entry, GitFailed, Scratch, Tree, git, parsed
 from scaffold.generate.merge.threeway import Merge
 
 # What git keeps while it is in the middle of something, and how a person ends it.
@@ -77,16 +78,38 @@ def check(place: WorkTree) -> None:
 
 def uncommitted(place: WorkTree) -> tuple[str, ...]:
     """Return the files that differ from the last commit; those that git does not know are left out."""
-    words = (
-        "status",
-        "--porcelain=v1",
-        "-z",
-        "--untracked-files=no",
-        "--no-renames",
-        "--ignore-submodules=dirty",
-    )
-    said = os.fsdecode(git(place.folder, *words, "--", ".")[1])
-    return tuple(line[3:] for line in said.split("\0") if line)
+    options = ("-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
+    said = _own(place, "status", "--porcelain=v1", *options, "--", ".")
+    return tuple(line[3:] for line in os.fsdecode(said).split("\0") if line)
+
+
+def _own(place: WorkTree, *arguments: str, variables: Mapping[str, str] | None = None) -> bytes:
+    """Run git in the project with the project's own settings, those for line ends among them."""
+    done = program.run(place.folder, *arguments, variables=variables)
+    if done.returncode:
+        raise GitFailed(f"git {arguments[0]} failed in {place.folder}: {program.reason(done)}")
+    return done.stdout
+
+
+def unmerged(place: WorkTree) -> tuple[str, ...]:
+    """Return the files of the project that git has down as conflicts."""
+    said = os.fsdecode(_own(place, "diff", "--name-only", "--diff-filter=U", "--relative", "-z", "--", "."))
+    return tuple(sorted({path for path in said.split("\0") if path}))
+
+
+def standing_tree(scratch: Scratch, place: WorkTree) -> Tree:
+    """Return the files of the project as they stand: what git knows of them, committed or not."""
+    index = scratch.folder / "index-standing"
+    if (place.git_dir / "index").exists():
+        shutil.copy2(place.git_dir / "index", index)
+    objects = os.fsdecode(_own(place, "rev-parse", "--path-format=absolute", "--git-path", "objects")).strip()
+    variables = {
+        "GIT_INDEX_FILE": str(index),
+        "GIT_OBJECT_DIRECTORY": str(scratch.folder / "objects"),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects,
+    }
+    _own(place, "add", "--update", "--", ".", variables=variables)
+    return parsed(_own(place, "ls-files", "--stage", "-z", "--", ".", variables=variables))
 
 
 def project_tree(scratch: Scratch, place: WorkTree, revision: str = "HEAD") -> Tree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +100,14 @@ def text(decisions: Sequence[Decision]) -> bytes | None:
     ]
     body = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
     return (_HEADER + body).encode()
+
+
+def shown(value: object) -> str:
+    """A value as people read it, not longer than a line."""
+    if value is ABSENT or value is None:
+        return "not there" if value is ABSENT else "empty"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def joined(before: Sequence[Decision], new: Sequence[Decision]) -> tuple[Decision, ...]:

@@ -109,14 +109,14 @@ def diff(scratch: Scratch, before: Tree, after: Tree) -> str:
 
 
 @contextmanager
-def followed(folder: Path, answers_file: str | None = None) -> Iterator[Followed]:
-    """Open a project and the repository of its template; the folder is gone at the end."""
+def followed(folder: Path, answers_file: str | None = None, *, committed: bool = True) -> Iterator[Followed]:
+    """Open a project, as committed or as it stands, and the repository of its template."""
     place = apply.locate(folder)
     with tempfile.TemporaryDirectory(prefix="scaffold-update-") as name:
         within = Path(name)
         (within / "objects").mkdir()
         scratch = Scratch(within / "objects", place.root)
-        tree = apply.project_tree(scratch, place)
+        tree = apply.project_tree(scratch, place) if committed else apply.standing_tree(scratch, place)
         tie = link.read(place, scratch, tree, answers_file)
         source = _source(tie)
         copy = _copy(source, tie)
@@ -233,7 +233,7 @@ def prepared(folder: Path, wishes: Wishes) -> Iterator[Update]:
 
 def _new(project: Followed, wishes: Wishes) -> Version:
     new = sources.resolve(project.source, project.copy, wishes.to)
-    if new.commit != project.old.commit and _is_older(project, new):
+    if is_older(project, new):
         hint = "To take an update back, use git: `git revert COMMIT`."
         if wishes.to is None:
             hint = f"The newest version tag is {new.ref}. Name another version: `--to REF`."
@@ -243,7 +243,10 @@ def _new(project: Followed, wishes: Wishes) -> Version:
     return new
 
 
-def _is_older(project: Followed, new: Version) -> bool:
+def is_older(project: Followed, new: Version) -> bool:
+    """Tell whether a version comes before the project's: by its number, else by the history."""
+    if new.commit == project.old.commit:
+        return False
     one, other = versions.parsed(new.ref), versions.parsed(project.old.ref)
     if one is not None and other is not None and one != other:
         return one < other
@@ -289,19 +292,20 @@ class Drift:
     diff: str
 
 
-def drift(project: Followed) -> Drift:
-    """Compare the project, as committed, with its version of the template."""
+def drift(project: Followed) -> tuple[Drift, tuple[str, ...]]:
+    """Compare the project with what its version of the template writes; and the files of that."""
     base = _base(project)
     own = {project.link.path, *base.once}
     written = {path: entry for path, entry in base.tree.items() if path not in own}
     here = {path: project.tree[path] for path in written if path in project.tree}
     differing = changed(written, here)
-    return Drift(
+    found = Drift(
         project.old.ref,
         edited=tuple(path for path in differing if path in here),
         gone=tuple(path for path in differing if path not in here),
         diff=diff(project.scratch, written, here),
     )
+    return found, tuple(sorted(written))
 
 
 @dataclass(frozen=True)

@@ -132,14 +132,16 @@ def rejected(path: str, found: tuple[Block, ...]) -> str:
     return "".join(lines)
 
 
-def has_markers(text: str) -> bool:
-    """Tell whether a text still holds a conflict that was written into it."""
+def marker(text: str) -> int | None:
+    """Return the line of the first conflict that was written into a text, if there is one."""
     order = iter(("<" * MARKER + " ", "=" * MARKER, ">" * MARKER + " "))
     wanted = next(order)
-    for line in text.splitlines():
+    first = 0
+    for number, line in enumerate(text.splitlines(), 1):
         if line.startswith(wanted) and (not wanted.startswith("=") or line == wanted):
             following = next(order, None)
             if following is None:
-                return True
+                return first
+            first = first or number
             wanted = following
-    return False
+    return None

@@ -131,7 +131,7 @@ class Scratch:
         env = {**_NOBODY, "GIT_INDEX_FILE": str(self.folder / f"index-{name}")}
         places = (f"--git-dir={self.folder}", f"--work-tree={rendered}")
         git(rendered, *places, "add", "--all", "--force", ".", variables=env)
-        return _tree(self.git("ls-files", "--stage", "-z", variables=env))
+        return parsed(self.git("ls-files", "--stage", "-z", variables=env))
 
     def read(self, revision: str) -> Tree:
         """Return the tree of a revision or tree id."""
@@ -216,10 +216,11 @@ class Scratch:
         code, _ = here("merge", "--quiet", "--no-commit", "--no-ff", "--no-verify", "template", accepted=1)
         conflicts = _stages(here("ls-files", "--unmerged", "-z")[1].split(b"\0")) if code else {}
         here("add", "--all", "--force", ".")
-        return MergedTree(_tree(here("ls-files", "--stage", "-z")[1]), conflicts)
+        return MergedTree(parsed(here("ls-files", "--stage", "-z")[1]), conflicts)
 
 
-def _tree(listing: bytes) -> Tree:
+def parsed(listing: bytes) -> Tree:
+    """Return the tree that `git ls-files --stage -z` lists."""
     found: dict[str, Entry] = {}
     for line in listing.split(b"\0"):
         if line:
