@@ -278,6 +278,8 @@ def test_questions_are_asked_with_arrow_keys_and_defaults() -> None:
     for prompt in PROMPTS:
         terminal.expect_exact(prompt)
         terminal.send(keys.get(prompt, ENTER))
+    terminal.expect_exact("Create myapp")
+    terminal.send(ENTER)
     terminal.expect_exact("scaffold run")
     terminal.expect(pexpect.EOF)
     terminal.close()
@@ -291,7 +293,7 @@ def test_questions_are_asked_with_arrow_keys_and_defaults() -> None:
 
 def test_given_answers_and_what_they_rule_out_are_not_asked() -> None:
     terminal = on_terminal("myapp", "-d", "database=none", "-d", "project_name=other", "-d", "app_port=9000")
-    for prompt in ("What it does", "Language", "development container", "GitHub Actions"):
+    for prompt in ("What it does", "Language", "development container", "GitHub Actions", "Create myapp"):
         terminal.expect_exact(prompt)
         terminal.send(ENTER)
     terminal.expect_exact("scaffold run")
@@ -333,11 +335,57 @@ def test_wrong_typed_answer_is_asked_again() -> None:
     terminal.send("\x01\x0bMy App" + ENTER)
     terminal.expect_exact("Use lower-case letters")
     terminal.send("\x01\x0bmy-app" + ENTER)
-    for prompt in ("What it does", "development container", "GitHub Actions"):
+    for prompt in ("What it does", "development container", "GitHub Actions", "Create myapp"):
         terminal.expect_exact(prompt)
         terminal.send(ENTER)
     terminal.expect(pexpect.EOF)
     assert answers_in("myapp")["project_name"] == "my-app"
+
+
+def test_any_answer_can_be_changed_before_something_is_written(workplace: Path) -> None:
+    """A change that makes other answers impossible brings their defaults: MongoDB has no version 18."""
+    terminal = on_terminal("myapp")
+    for prompt in PROMPTS:
+        terminal.expect_exact(prompt)
+        terminal.send(ENTER)
+    terminal.expect_exact("Create myapp")
+    terminal.expect_exact("database: postgres")
+    assert names(workplace) == []
+    terminal.send(DOWN * 4 + ENTER)
+    terminal.expect_exact("MongoDB")
+    terminal.send(DOWN + ENTER)
+    terminal.expect_exact("Create myapp")
+    terminal.expect_exact("database_version: 8")
+    terminal.send(ENTER)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+    found = answers_in("myapp")
+    assert (found["database"], found["database_version"]) == ("mongo", "8")
+
+
+def test_last_look_is_left_out_with_yes() -> None:
+    terminal = on_terminal("myapp", "--yes")
+    for prompt in PROMPTS:
+        terminal.expect_exact(prompt)
+        terminal.send(ENTER)
+    terminal.expect_exact("Created myapp")
+    terminal.expect(pexpect.EOF)
+
+
+def test_ctrl_c_at_the_last_look_leaves_no_trace(workplace: Path) -> None:
+    terminal = on_terminal(
+        "myapp", *(f"-d{key}" for key in ("language=node", "database=none", "app_port=8000"))
+    )
+    for prompt in ("Project name", "What it does", "development container", "GitHub Actions"):
+        terminal.expect_exact(prompt)
+        terminal.send(ENTER)
+    terminal.expect_exact("Create myapp")
+    terminal.send(CTRL_C)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130
+    assert names(workplace) == []
 
 
 def test_destination_is_asked_for_when_it_is_missing() -> None:
@@ -362,7 +410,7 @@ def test_ctrl_c_at_the_destination_leaves_no_trace(workplace: Path) -> None:
 def test_questions_do_not_mix_with_json_on_standard_output() -> None:
     command = f"{SCAFFOLD} new myapp --json > out.json"
     terminal = pexpect.spawn("/bin/sh", ["-c", command], timeout=60, encoding="utf-8", env=os.environ.copy())
-    for prompt in PROMPTS:
+    for prompt in (*PROMPTS, "Create myapp"):
         terminal.expect_exact(prompt)
         terminal.send(ENTER)
     terminal.expect(pexpect.EOF)

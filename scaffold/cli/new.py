@@ -16,6 +16,7 @@ from scaffold.cli.completion import templates as complete
 from scaffold.errors import UsageError
 
 if TYPE_CHECKING:
+    from scaffold.generate.destination import Destination
     from scaffold.generate.project import Project
     from scaffold.generate.sources import Template
 
@@ -40,6 +41,9 @@ def new(
     defaults: Annotated[
         bool, typer.Option("--defaults", help="Ask nothing: every question left gets its default.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Create at once, without a last look at the answers.")
+    ] = False,
     template: Annotated[
         str | None,
         typer.Option(
@@ -54,12 +58,14 @@ def new(
         bool, typer.Option("--pretend", help="Show the files that would be written, and write nothing.")
     ] = False,
     no_git: Annotated[bool, typer.Option("--no-git", help="Make no git repository.")] = False,
+    run: Annotated[bool, typer.Option("--run", help="Go on with `scaffold run` in it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
 ) -> None:
     """Create a project from a template.
 
     On a terminal the template asks its questions: arrow keys choose, Enter accepts, Ctrl-C leaves no trace.
-    In scripts, answer with -d or --answers; what has no answer gets its default.
+    At the end all answers are shown, and any of them can be changed. In scripts, answer with -d or --answers;
+    what has no answer gets its default.
 
     \b
     Questions of the backend template:
@@ -76,12 +82,18 @@ def new(
     \b
     Examples:
       scaffold new myapp
-      scaffold new myapp --defaults
+      scaffold new myapp --defaults --run
+      scaffold new myapp --template gh:owner/repo@v1.2.0
       scaffold new myapp -d language=node -d database=mongo --defaults
       scaffold new myapp --answers team.yaml --pretend
     """
     from scaffold.generate import destination, project, questions, render, settings, sources
 
+    if run and (as_json or pretend):
+        raise UsageError(
+            f"--run does not go with {'--json' if as_json else '--pretend'}.",
+            "Create the project first, then `scaffold run`.",
+        )
     place = destination.check(_asked_destination() if dest is None else dest)
     with sources.opened(_reference(template)) as found:
         asked = questions.read(found)
@@ -94,7 +106,10 @@ def new(
         known = render.Answers(given, settings.defaults(), reused)
         if not defaults and prompts.has_terminal():
             with prompts.session():
-                known = render.Answers(render.ask(source, place.path, known))
+                answered = render.ask(source, place.path, known)
+                if not (yes or pretend or answered.keys() <= given.keys()):
+                    answered = _reviewed(source, place, answered)
+            known = render.Answers(answered)
         elif lacking := questions.missing(asked, {**known.suggested, **given}):
             raise lacking
         if pretend:
@@ -102,6 +117,39 @@ def new(
         else:
             made = project.create(source, place, known, git=not no_git)
     console.result(_document(made), as_json=as_json, text=_summary(made))
+    if run:
+        if not _has_containers(made):
+            raise UsageError(f"{made.destination.given} has no compose.yaml, so there is nothing to run.")
+        from scaffold.cli import change
+
+        change.run(project=made.destination.path)
+
+
+def _reviewed(template: Template, place: Destination, answers: dict[str, object]) -> dict[str, object]:
+    """The answers once the person has seen all of them, and changed any."""
+    from scaffold import characters
+    from scaffold.generate import questions, render
+
+    secret = {question.name for question in questions.read(template) if question.is_secret}
+    create = f"Create {place.name}"
+    while True:
+        labels = {
+            characters.line(f"{name}: {'…' if name in secret else _shown(value)}"): name
+            for name, value in answers.items()
+        }
+        chosen = prompts.choose(
+            "Ready, or change an answer?", (create, *labels), default=create, option="--yes"
+        )
+        if chosen == create:
+            return answers
+        answers = render.change(template, place.path, answers, labels[chosen])
+
+
+def _shown(value: object) -> str:
+    from scaffold.generate.questions import yaml_text
+
+    text = value if isinstance(value, str) else yaml_text(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def _renders_with_code(template: Template) -> bool:
@@ -162,5 +210,9 @@ def _summary(made: Project) -> str:
 
 def _next(made: Project) -> tuple[str, ...]:
     enter = f"cd {shlex.quote(made.destination.given)}"
-    # A template need not describe containers.
-    return (enter, "scaffold run") if set(COMPOSE_FILES) & set(made.rendered.files) else (enter,)
+    return (enter, "scaffold run") if _has_containers(made) else (enter,)
+
+
+def _has_containers(made: Project) -> bool:
+    """Whether there is anything to run: a template need not describe containers."""
+    return bool(set(COMPOSE_FILES) & set(made.rendered.files))

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+import tempfile
 import traceback
 import unicodedata
 import warnings
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scaffold import characters
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.generate import confined, hostile, listing, questions, trust
 from scaffold.generate.confined import Exceeded, Limits
@@ -126,6 +128,24 @@ def render(template: Template, folder: Path, known: Answers | Mapping[str, objec
     shown = {name: value for name, value in copied.answers.items() if name not in copied.secrets}
     secrets = {name: value for name, value in copied.answers.items() if name in copied.secrets}
     return Rendered(shown, written, messages=copied.messages, secrets=secrets)
+
+
+def change(template: Template, folder: Path, answers: Mapping[str, object], name: str) -> dict[str, object]:
+    """The answers after one of them was asked once more; what does not fit it any more gets its default."""
+    import yaml
+
+    secret = {question.name for question in questions.read(template) if question.is_secret}
+    kept = {key: value for key, value in answers.items() if key not in secret}
+    given = {key: value for key, value in answers.items() if key in secret and key != name}
+    with tempfile.TemporaryDirectory(prefix="scaffold-") as scratch:
+        place = Path(scratch, folder.name)
+        again = Again(_ANSWERS, {_ANSWERS: yaml.safe_dump(kept).encode()}, asked=(name,))
+        _prepare(place, again)
+        known = Answers(given, reused=frozenset(given))
+        return _copy(template, place, known, Mode(asking=True, again=again)).answers
+
+
+_ANSWERS = ".copier-answers.yml"
 
 
 def run_tasks(template: Template, folder: Path, known: Answers | Mapping[str, object]) -> None:
@@ -255,9 +275,7 @@ def _copied(
     def hear(message: str) -> None:
         said.append(message)
         if mode.asking and len(said) == 1 and message:
-            sys.stderr.write(
-                f"{''.join(sign for sign in message if sign == chr(10) or sign.isprintable())}\n\n"
-            )
+            sys.stderr.write(f"{characters.visible(message)}\n\n")
 
     with warnings.catch_warnings(), _copier_errors(template, folder, known, secrets):
         warnings.simplefilter("ignore")
