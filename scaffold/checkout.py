@@ -13,13 +13,19 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
-from scaffold import journal
+from scaffold import files, journal
 from scaffold.errors import Locked, ProjectError, ScaffoldError, UsageError
 from scaffold.interrupt import ended_by_sigterm
 from scaffold.stack import environment, names
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+_OTHER_STATE = "Set XDG_STATE_HOME to a folder that you may write to, or `scaffold doctor --fix`."
+_PATIENCE = 60.0
+"""Seconds to wait for another first run that chooses its ports."""
+_LINE = 400
+"""Bytes of a lock file that are read."""
 UNSETTLED = "after a command that did not come to its end"
 _OVERRIDES = tuple(name.replace(".y", ".override.y") for name in COMPOSE_FILES)
 
@@ -41,7 +47,15 @@ class Checkout:
         try:
             return variables_in(self.path)
         except (OSError, UnicodeDecodeError) as error:
-            raise ProjectError(f"{self.env_file} cannot be read: {_why(error)}.") from error
+            raise ProjectError(
+                f"{self.env_file} cannot be read: {files.why(error)}.",
+                "Correct it, or move it away: the next `scaffold run` writes one.",
+            ) from error
+
+    @property
+    def readable(self) -> bool:
+        """Return whether .env says anything. Raises ProjectError when it cannot be read."""
+        return self.variables is not None
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -57,19 +71,33 @@ def find(start: Path) -> Checkout:
     real = start.resolve()
     journal.recover(real)  # a killed update must not be taken for the project's own files
     for folder in (real, *real.parents):
-        files = config_files(folder)
-        if files:
-            return Checkout(folder, files)
+        found = config_files(folder)
+        if found:
+            return Checkout(folder, found)
+    _refuse_other_kinds(real)
     raise UsageError(
         f"There is no project here: no compose.yaml in {real} or above it.",
         "Make one with `scaffold new myapp`, or go to its folder.",
     )
 
 
+def _refuse_other_kinds(folder: Path) -> None:
+    """Raise ProjectError for a compose.yaml that is there and no file."""
+    for name in COMPOSE_FILES:
+        try:
+            files.refuse((folder / name).stat(), folder / name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ProjectError(
+                f"{folder / name} cannot be read: {files.why(error)}.", "Put the file in its place."
+            ) from error
+
+
 def variables_in(folder: Path) -> dict[str, str]:
     """Return what the .env in a folder says; empty when there is none. Raises OSError, UnicodeDecodeError."""
     try:
-        return environment.parse((folder / ".env").read_text())
+        return environment.parse(files.text(folder / ".env"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
 
@@ -99,7 +127,7 @@ def _setting(folder: Path, name: str) -> str:
 
 def reserved_by_others(checkout: Checkout) -> frozenset[str]:
     """Return the other checkouts that have reserved a port which is in this one's .env as well."""
-    ports = {int(value) for value in checkout.variables.values() if value.isdigit()}
+    ports = {number for value in checkout.variables.values() if (number := environment.port_of(value))}
     with _registry() as reserved:
         return frozenset(reserved[port] for port in ports & reserved.keys()) - {str(checkout.path)}
 
@@ -137,19 +165,19 @@ def _filled(
     """Return the text of a new .env and the ports chosen in it."""
     example = checkout.path / ".env.example"
     try:
-        text = example.read_text()
+        text = files.text(example)
     except FileNotFoundError:
         text = ""
     except (OSError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{example} cannot be read: {_why(error)}.") from error
+        raise ProjectError(f"{example} cannot be read: {files.why(error)}.", "Correct it.") from error
     declared = environment.parse(text)
     prefix = declared.get(environment.PROJECT_NAME) or checkout.path.name
     project = environment.unique(prefix, str(checkout.path))
     facts = known(project, declared)
     others = facts.taken - facts.own
     others |= {port for port, owner in reserved.items() if owner != str(checkout.path)}
-    kept = {value for name, value in facts.variables.items() if name.endswith("_PORT") and value.isdigit()}
-    chosen = {int(value) for value in kept}
+    kept = {value for name, value in facts.variables.items() if name.endswith("_PORT")}
+    chosen = {number for value in kept if (number := environment.port_of(value))}
 
     def port(wanted: int) -> int:
         found = free_port(wanted, others | chosen, facts.own)
@@ -176,7 +204,9 @@ def write_private(path: Path, text: str) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise ScaffoldError(f"{path} cannot be written: {_why(error)}.", "Nothing was changed.") from error
+        raise ScaffoldError(
+            f"{path} cannot be written: {files.why(error)}.", "Nothing was changed."
+        ) from error
 
 
 def free_port(wanted: int, taken: Collection[int], own: Collection[int] = ()) -> int:
@@ -209,12 +239,16 @@ def obstacle(port: int, address: str = "", protocol: str = "tcp") -> int:
 
 def state_folder() -> Path:
     """Return the folder for locks and port reservations of this user, made when missing."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    base = os.environ.get("XDG_STATE_HOME", "")
+    # One that is relative is invalid, the standard says: each folder would have locks of its own.
+    base = base if base.startswith("/") else os.path.expanduser("~/.local/state")  # noqa: PTH111 - no error
     folder = Path(base) / "scaffold"
     try:
+        if not folder.is_absolute():
+            raise FileNotFoundError(errno.ENOENT, "this user has no home folder")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ScaffoldError(f"{folder} cannot be made: {_why(error)}.", "Set XDG_STATE_HOME.") from error
+        raise ScaffoldError(f"{folder} cannot be made: {files.why(error)}.", _OTHER_STATE) from error
     return folder
 
 
@@ -225,23 +259,58 @@ def _registry() -> Iterator[dict[int, str]]:
     An entry counts as long as the checkout's .env still names the port.
     """
     file = state_folder() / "ports.json"
-    with (state_folder() / "ports.lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        try:
-            saved = {int(port): str(owner) for port, owner in json.loads(file.read_text()).items()}
-        except (FileNotFoundError, ValueError, AttributeError):
-            saved = {}
+    guard = state_folder() / "ports.lock"
+    with _state_errors(guard), files.kept(guard) as held:
+        _hold(held, guard)
+        saved = _reserved(file)
         table = {port: owner for port, owner in saved.items() if _names_port(Path(owner) / ".env", port)}
         yield table
         if table != saved:
             write_private(file, json.dumps(table, indent=1))
 
 
+def _hold(file: IO[bytes], path: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+        else:
+            return
+        if time.monotonic() > deadline:
+            raise Locked(
+                f"Another process has held {path} for {_PATIENCE:g} seconds.",
+                f"`fuser {path}` names it; end it, or wait for it.",
+            )
+        time.sleep(0.02)
+
+
+def _reserved(file: Path) -> dict[int, str]:
+    """Return the table as it was saved; what is no table, or no entry of one, is not there."""
+    try:
+        saved = json.loads(files.read(file)).items()
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}
+    found = ((environment.port_of(port), owner) for port, owner in saved)
+    return {port: owner for port, owner in found if port and isinstance(owner, str) and owner.startswith("/")}
+
+
 def _names_port(env_file: Path, port: int) -> bool:
     try:
-        return str(port) in environment.parse(env_file.read_text()).values()
-    except (OSError, UnicodeDecodeError):
+        return str(port) in environment.parse(files.text(env_file)).values()
+    except (OSError, ValueError):
         return False
+
+
+@contextlib.contextmanager
+def _state_errors(path: Path) -> Iterator[None]:
+    """Say of what goes wrong with a file of the state folder which one it is, and whose disk is full."""
+    try:
+        yield
+    except OSError as error:
+        raise ScaffoldError(f"{path} cannot be used: {files.why(error)}.", _OTHER_STATE) from error
 
 
 @contextlib.contextmanager
@@ -251,43 +320,48 @@ def lock(checkout: Checkout, command: str, *, wait: bool, waiting: Callable[[str
     Raises Locked when somebody else holds it and `wait` is False; otherwise tells `waiting` who, once.
     """
     path = _lock_file(checkout)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise ScaffoldError(f"{path} cannot be locked: {_why(error)}.") from error
+    with contextlib.ExitStack() as stack:
+        with _state_errors(path):
+            file = stack.enter_context(files.kept(path))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+                holder = _holder(file)
+                if not wait:
+                    said = f"{checkout.path} is in use by {holder}."
+                    raise Locked(said, "Wait for it, or stop it.") from error
+                with ended_by_sigterm():
+                    waiting(holder)
+                    fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
-            holder = file.readline().strip() or "another scaffold"
-            if not wait:
-                raise Locked(f"{checkout.path} is in use by {holder}.", "Wait for it, or stop it.") from error
-            with ended_by_sigterm():
-                waiting(holder)
-                fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        left = file.read().strip()
-        file.seek(0)
-        file.truncate()
-        since = time.strftime("%H:%M:%S")
-        file.write(f"`scaffold {command}` (pid {os.getpid()}, since {since})\n{UNSETTLED if left else ''}")
-        file.flush()
+            left = file.read(_LINE).strip()
+            file.truncate(0)
+            file.seek(0)
+            since = time.strftime("%H:%M:%S")
+            said = f"`scaffold {command}` (pid {os.getpid()}, since {since})\n{UNSETTLED if left else ''}"
+            file.write(said.encode())
         yield
         # Whoever fails or is killed leaves its line: the next one looks more closely at what goes on.
-        file.seek(0)
-        file.truncate()
+        with _state_errors(path):
+            file.truncate(0)
+
+
+def _holder(file: IO[bytes]) -> str:
+    """Return who holds a lock, as its file says; whatever stands there, one short line."""
+    file.seek(0)
+    line = file.read(_LINE).partition(b"\n")[0].decode(errors="replace").strip()
+    return line if line.isprintable() and line.startswith("`scaffold ") else "another scaffold"
 
 
 def is_unsettled(checkout: Checkout) -> bool:
     """Return whether the command before this one did not come to its end; for whoever holds the lock."""
     try:
-        return UNSETTLED in _lock_file(checkout).read_text()
+        return UNSETTLED.encode() in files.begin(_lock_file(checkout), _LINE)
     except OSError:
         return False
 
 
 def _lock_file(checkout: Checkout) -> Path:
     return state_folder() / f"{names.checkout_hash(str(checkout.path))}.lock"
-
-
-def _why(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

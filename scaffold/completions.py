@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from scaffold import checkout as checkouts
+from scaffold import files
 from scaffold.checkout import Checkout
 from scaffold.stack import names
 from scaffold.stack.observed import Completion
@@ -21,9 +22,9 @@ def read(checkout: Checkout) -> tuple[Completion, ...]:
                 parts=tuple((str(name), str(digest), str(image)) for name, digest, image in item["parts"]),
                 volumes=tuple((str(name), str(created)) for name, created in item["volumes"]),
             )
-            for item in json.loads(_file(checkout).read_text())
+            for item in json.loads(files.read(_file(checkout)))
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return ()
 
 

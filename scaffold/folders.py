@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from scaffold import checkout as checkouts
+from scaffold import files
 from scaffold.stack import environment
 from scaffold.stack.identity import Meaning, Record, Source
 
@@ -30,25 +31,25 @@ def meaning(path: str, here: Path) -> Meaning:
         return Meaning(path, readable=False)
     same = is_same(folder, here)
     try:
-        files = checkouts.config_files(folder)
+        found = checkouts.config_files(folder)
         variables = checkouts.variables_in(folder)
-        if not files and not variables.get(environment.PROJECT_NAME):
+        if not found and not variables.get(environment.PROJECT_NAME):
             return Meaning(path, same=same, inode=status.st_ino)
-        name, source = _name(folder, files, variables)
+        name, source = _name(folder, found, variables)
     except (OSError, UnicodeDecodeError):
         return Meaning(path, same=same, readable=False, inode=status.st_ino)
     # A name that has to be interpolated may be any.
     return Meaning(path, name, source, same=same, readable="$" not in name, inode=status.st_ino)
 
 
-def _name(folder: Path, files: tuple[Path, ...], variables: dict[str, str]) -> tuple[str, Source]:
+def _name(folder: Path, found: tuple[Path, ...], variables: dict[str, str]) -> tuple[str, Source]:
     shell = os.environ.get(environment.PROJECT_NAME)
     if shell:
         return shell, Source.SHELL
     if variables.get(environment.PROJECT_NAME):
         return variables[environment.PROJECT_NAME], Source.ENV_FILE
-    for file in reversed(files):
-        text = file.read_text()
+    for file in reversed(found):
+        text = files.text(file)
         if _NAME_KEY.search(text):
             declared = _declared(text)
             if declared:
@@ -61,7 +62,7 @@ def _declared(text: str) -> str:
 
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError, ValueError):
         return "$"  # not to be known
     found = document.get("name") if isinstance(document, dict) else None
     return "" if found is None else str(found)
@@ -112,9 +113,9 @@ def record(project: str) -> Record | None:
     if not _PLAIN_NAME.fullmatch(project):
         return None
     try:
-        found = json.loads(_file(project).read_text())
+        found = json.loads(files.read(_file(project)))
         return Record(str(found["path"]), int(found["inode"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

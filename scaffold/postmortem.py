@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
+from scaffold import files
 from scaffold.data import database as databases
 from scaffold.engine import remains
 from scaffold.engine.client import Engine
@@ -83,6 +83,5 @@ def _program(engine: Engine, service: Service, container: str, path: str) -> Pro
     source = verdict.source_of(service, path)
     with contextlib.suppress(OSError):
         if source:
-            with Path(source).open("rb") as file:
-                return Program(path, source, file.read(remains.BEGIN))
+            return Program(path, source, files.begin(source, remains.BEGIN))
     return Program(path, source, remains.begin_of(engine, container, path) if path.startswith("/") else None)

@@ -46,7 +46,8 @@ class Session:
         self._write_env = write_env
         self.notes: tuple[str, ...] = ()
         """What is to be said of the name that was chosen."""
-        self._resolving = self._begin() if checkout.env_file.exists() else None
+        # Compose would wait for ever for what is no file.
+        self._resolving = self._begin() if checkout.env_file.exists() and checkout.readable else None
 
     def _begin(self, variables: Mapping[str, str] | None = None) -> Resolving:
         resolving = Resolving.begin(self.checkout, {**os.environ, **variables} if variables else None)

@@ -263,7 +263,7 @@ def test_secrets_are_masked_in_output_and_errors(tmp_path: Path, image: str) -> 
         ("RUNN x\n", "Dockerfile, line 2: unknown instruction: RUNN (did you mean RUN?).", "Correct"),
         (
             "RUN echo 'write: No space left on device' >&2; exit 1\n",
-            "`RUN echo 'write: No space left on device' >&2; exit 1` (exit code 1): the disk is full.",
+            "(exit code 1): the disk of the Docker engine is full.",
             "docker system df",
         ),
         (

@@ -167,8 +167,9 @@ def _usage(error: TyperException, arguments: list[str]) -> ScaffoldError:
 
 def _system(error: OSError) -> ScaffoldError:
     where = f"{error.filename}: " if error.filename else ""
-    if error.errno == errno.ENOSPC:
-        return ScaffoldError(f"{where}the disk is full.", "Make room, then repeat the command.")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        said = f"{where}the disk of this machine is full."
+        return ScaffoldError(said[0].upper() + said[1:], "Make room, then repeat the command.")
     return ScaffoldError(f"{where}{error.strerror or error}.")
 
 

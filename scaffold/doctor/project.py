@@ -45,6 +45,8 @@ def environment(checkout: Checkout) -> tuple[Finding, ...]:
     try:
         variables = checkout.variables
     except ScaffoldError as error:
+        if not isinstance(error.__cause__, PermissionError):
+            return (wrong(".env", error.message, error.hint or ""),)
         return (wrong(".env", error.message, commands=(f"{sudo()}chown $(id -u) {shlex.quote(str(path))}",)),)
     found = []
     if mode & 0o077:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.engine import children, context, plugins
-from scaffold.engine.endpoint import chosen
+from scaffold.engine.endpoint import chosen, settings
 from scaffold.errors import (
     BuildFailed,
     EngineError,
@@ -413,8 +413,12 @@ def _without_step(image: str, build: Build, error: str, frame: tuple[str, ...]) 
             f"Give {blank[2]} a value: `ARG {blank[2]}=…` before FROM, or `args:` under `build:`.",
             evidence=frame,
         )
-    hint = _NO_SPACE_HINT if _NO_SPACE.search(error) else None
-    return BuildFailed(f"{image}: build failed: {error}", hint, evidence=frame)
+    if not _NO_SPACE.search(error):
+        return BuildFailed(f"{image}: build failed: {error}", None, evidence=frame)
+    # buildx itself writes here: what it sends, and what it remembers.
+    here = any(place in error for place in (str(settings()), tempfile.gettempdir()))
+    whose, hint = ("this machine", "Make room.") if here else ("the Docker engine", _NO_SPACE_HINT)
+    return BuildFailed(f"{image}: build failed: the disk of {whose} is full: {error}", hint, evidence=frame)
 
 
 def _stages(build: Build) -> tuple[str, ...]:
@@ -478,7 +482,7 @@ _NO_SPACE_HINT = (
 
 # What the programs of a step print before it fails; the more special ones come first.
 _STEPS = (
-    Cause(f"(?i){_NO_SPACE.pattern}", "the disk is full", _NO_SPACE_HINT),
+    Cause(f"(?i){_NO_SPACE.pattern}", "the disk of the Docker engine is full", _NO_SPACE_HINT),
     Cause(
         f"(?i){_UNTRUSTED.pattern}",
         "a certificate is not trusted inside the build ({found})",

@@ -24,6 +24,7 @@ from typing import Any
 from scaffold.checkout import COMPOSE_FILES
 from scaffold.engine import dockerfile, ignore
 from scaffold.errors import ProjectError
+from scaffold.files import read as read_file
 from scaffold.stack import environment
 from scaffold.stack.buildx import dockerfile_path, is_local
 from scaffold.stack.desired import Build
@@ -34,6 +35,8 @@ KEPT_MANIFESTS = 20
 """File lists of earlier builds that are kept for one context."""
 _KEPT_FILES = 400
 """Files kept in one cache folder, over all projects."""
+_CACHED = 2**28
+"""Bytes of a cache file: of a million files."""
 _RACY = 2_000_000_000
 """Nanoseconds: a file may change again in the same clock tick, unseen, so a young one is read each time."""
 
@@ -245,7 +248,7 @@ def _dockerfile(build: Build, where: str) -> str:
         return build.inline
     path = Path(dockerfile_path(build))
     try:
-        return path.read_bytes().decode(errors="surrogateescape")
+        return read_file(path).decode(errors="surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
         if not Path(build.context).is_dir():
             raise _no_context(build.context, where) from None
@@ -263,7 +266,7 @@ def _no_context(path: str, where: str) -> ProjectError:
 
 def _rules(path: str, where: str) -> ignore.Rules:
     try:
-        text = Path(path).read_bytes().decode(errors="surrogateescape")
+        text = read_file(path).decode(errors="surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
         return ignore.Rules()
     except OSError as error:
@@ -375,7 +378,7 @@ def _walk(root: str, rules: ignore.Rules, where: str) -> Iterator[tuple[str, os.
 def _digest_file(path: str, where: str) -> str | None:
     """Return the digest of a file's content, None when it is gone."""
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - ten thousand times
+        with open(path, "rb", buffering=0, opener=_at_once) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except FileNotFoundError:
         return None
@@ -407,12 +410,14 @@ def _cache(kind: str) -> Path:
 def _load(path: Path, kind: type) -> dict[str, Any]:
     """Return the files of a cache file; whatever is wrong with it, it is as if it were not there."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_file(path, _CACHED))
         if document["version"] != VERSION:
             return {}
         files = document["files"]
         sound = isinstance(files, dict) and all(type(value) is kind for value in files.values())
-    except (OSError, ValueError, TypeError, KeyError):
+        if kind is list:
+            sound = sound and all(len(value) == 5 and type(value[4]) is str for value in files.values())
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return {}
     return files if sound else {}
 
@@ -432,6 +437,11 @@ def _write(path: Path, files: Mapping[str, object]) -> bool:
     except OSError:
         return False
     return True
+
+
+def _at_once(path: str, flags: int) -> int:
+    # A pipe may have taken the place of a file since the folder was read.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _private(path: str, flags: int) -> int:

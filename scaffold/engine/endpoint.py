@@ -97,6 +97,7 @@ def settings() -> Path:
 
 @functools.cache
 def _chosen(_variables: tuple[str | None, ...]) -> Endpoint:
+    _check_settings()
     host = os.environ.get("DOCKER_HOST")
     if host:
         tls = _tls_of_variables()
@@ -109,6 +110,19 @@ def _chosen(_variables: tuple[str | None, ...]) -> Endpoint:
         tls = _tls_of_variables()
         return Endpoint(f"tcp://localhost:{_port(tls)}" if tls else f"unix://{DEFAULT_SOCKET}", tls=tls)
     return _context(name, source)
+
+
+def _check_settings() -> None:
+    """Raise EngineUnavailable for a config.json that docker's own programs would wait for without an end."""
+    path = settings() / "config.json"
+    try:
+        files.refuse(path.stat(), path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except OSError as error:
+        raise EngineUnavailable(
+            f"{path} cannot be used: {files.why(error)}.", "Put the file in its place, or remove it."
+        ) from error
 
 
 def _tls_of_variables() -> Tls | None:
@@ -132,7 +146,7 @@ def _current() -> str:
         return ""
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise EngineUnavailable(
-            f"{path} cannot be used, so it is not known which engine is meant: {_why(error)}.",
+            f"{path} cannot be used, so it is not known which engine is meant: {files.why(error)}.",
             "Correct it, or name the engine: `export DOCKER_HOST=unix:///var/run/docker.sock`.",
         ) from error
     return name
@@ -151,7 +165,7 @@ def _context(name: str, source: str) -> Endpoint:
     except (FileNotFoundError, NotADirectoryError):
         raise EngineUnavailable(f"There is no docker context {name}.", way_on) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        said = f"it has no {error}" if isinstance(error, KeyError) else _why(error)
+        said = f"it has no {error}" if isinstance(error, KeyError) else files.why(error)
         raise EngineUnavailable(
             f"The docker context {name} ({source}) cannot be used: {path}: {said}.", way_on
         ) from error
@@ -204,9 +218,3 @@ def _is_loopback(name: str) -> bool:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from scaffold.stack.desired import Desired
 from scaffold.stack.everyday import Event
 from scaffold.stack.secrets import mask_urls
 
+_NUMBER = re.compile("-?[0-9]{1,9}")
 _KINDS = ("container", "image", "network", "volume")
 
 
@@ -93,6 +95,6 @@ def event(item: Mapping[str, Any], desired: Desired) -> Event | None:
         action=mask_urls(str(item.get("Action", ""))),
         name=name,
         service=about.get(names.SERVICE, ""),
-        exit_code=int(code) if code.lstrip("-").isdigit() else None,
+        exit_code=int(code) if _NUMBER.fullmatch(code) else None,
         detail=detail,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scaffold import files
 from scaffold.engine import answers
 from scaffold.engine.client import Engine
 from scaffold.engine.endpoint import settings
@@ -43,6 +44,8 @@ def _login(name: str) -> Mapping[str, str]:
 
     path = settings() / "config.json"
     try:
+        if path.exists():
+            files.read(path)  # the library would wait for a pipe
         registry, _ = auth.resolve_repository_name(name)
         found = auth.resolve_authconfig(auth.load_config(str(path)), registry)
     except DockerException as error:
@@ -52,9 +55,9 @@ def _login(name: str) -> Mapping[str, str]:
             f"The login for the registry of {name} cannot be read: {error}.",
             f"Look at {path} and its credential helper, or log in again: `docker login`.",
         ) from error
-    except (ValueError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise EngineError(
-            f"{path} cannot be used: {error}.",
+            f"{path} cannot be used: {files.why(error)}.",
             "Correct it, or log in again: `docker login`.",
         ) from error
     return {"X-Registry-Auth": auth.encode_header(found).decode()} if found else {}

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
+from scaffold import files
 from scaffold.checkout import Checkout
 from scaffold.engine import plugins
 from scaffold.engine.endpoint import chosen
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from scaffold.stack.desired import Desired
 
 
+PATIENCE = 120.0
+"""Seconds for Compose, which may have to fetch an `include:` with git."""
 _LARGEST = 16_384
 """Bytes that a secret has at most; what is larger is a bundle of certificates."""
 
@@ -48,6 +51,7 @@ class Resolving:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
             # Ctrl-C is for this program: a Compose that it ended would look like a wrong compose.yaml.
             # Nothing needs to end it with this program, and what would takes a slower way to start it.
             process_group=0,
@@ -68,10 +72,20 @@ class Resolving:
 
         from scaffold.stack import desired
 
-        output, complaints = self._process.communicate()
+        try:
+            output, complaints = self._process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise ProjectError(
+                f"Docker Compose has not said within {PATIENCE:g} seconds what compose.yaml means.",
+                "`docker compose config` shows what it waits for: a pipe that `env_file:`, `include:` or "
+                "`extends:` names, or a git address that does not answer.",
+            ) from None
         if self._process.returncode != 0:
             raise _unusable(complaints, self._checkout)
-        document = _plain(json.loads(output))
+        try:
+            document = _plain(json.loads(output))
+        except (ValueError, RecursionError) as error:
+            raise ProjectError(f"Docker Compose's answer cannot be used: {files.why(error)}.") from error
         if not isinstance(document, Mapping):
             raise ProjectError("compose.yaml cannot be used: it describes nothing.")
         read = desired.read(
@@ -80,8 +94,8 @@ class Resolving:
             profiles or self._checkout.profiles,
             self._checkout.variables | dict(self._environment),
         )
-        files = [(name, _content(path)) for name, path in read.secret_files]
-        read = read.with_secrets(files, self._checkout.variables.items())
+        contents = [(name, _content(path)) for name, path in read.secret_files]
+        read = read.with_secrets(contents, self._checkout.variables.items())
         return replace(read, config_files=tuple(map(str, self._checkout.config_files)))
 
 
@@ -127,11 +141,11 @@ def _no_yaml(checkout: Checkout) -> str | None:
 
     for path in checkout.config_files:
         try:
-            yaml.safe_load(path.read_text())
+            yaml.safe_load(files.text(path))
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             where = f"{path.name}, line {mark.line + 1}" if mark else path.name
             return f"{where}: {error.problem}"
-        except (yaml.YAMLError, OSError, UnicodeDecodeError):
+        except (yaml.YAMLError, OSError, ValueError, RecursionError):
             continue
     return None

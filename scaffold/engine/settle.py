@@ -65,7 +65,7 @@ def _stop_of(container: Container) -> tuple[int, float]:
 def _signal(name: object) -> int:
     """Return the number of a signal such as `SIGINT`, `INT` or `2`; SIGTERM where nothing is said."""
     text = str(name or "SIGTERM").upper()
-    if text.isdigit():
+    if text.isascii() and text.isdigit() and len(text) < 4:
         return int(text)
     try:
         return int(signal.Signals[text if text.startswith("SIG") else f"SIG{text}"])

@@ -69,4 +69,4 @@ def _note(watched: Watched, event: dict[str, Any], allowed_exits: int) -> None:
 
 def _exit_code(event: dict[str, Any]) -> int:
     code = str((event.get("Actor") or {}).get("Attributes", {}).get("exitCode", ""))
-    return int(code) if code.isdigit() else 0
+    return int(code) if code.isascii() and code.isdigit() and len(code) < 10 else 0

@@ -60,11 +60,17 @@ def _value(
         return _project(value or default_name, real_path, kept)
     if name in kept:
         return kept[name]
-    if name.endswith("_PORT") and value.isdigit():
-        return str(choices.port(int(value)))
+    if name.endswith("_PORT") and (wanted := port_of(value)) is not None:
+        return str(choices.port(wanted))
     if not value and name.endswith(("_PASSWORD", "_SECRET")):
         return choices.secret()
     return value
+
+
+def port_of(text: str) -> int | None:
+    """Return the port that a value is; None for anything else, however many digits it has."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= 5
+    return int(text) if is_number and int(text) < 65536 else None
 
 
 def _project(prefix: str, real_path: str, kept: Mapping[str, str]) -> str:

@@ -45,7 +45,7 @@ class Container:
     @property
     def number(self) -> int:
         text = self.labels.get(names.NUMBER, "1")
-        return int(text) if text.isdigit() else 1
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
     @property
     def digest(self) -> str:

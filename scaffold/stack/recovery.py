@@ -20,7 +20,7 @@ def probes(declared: Mapping[str, str]) -> dict[str, str]:
     for index, (name, value) in enumerate(sorted(declared.items())):
         if name == environment.PROJECT_NAME:
             continue
-        if name.endswith("_PORT") and value.isdigit():
+        if name.endswith("_PORT") and environment.port_of(value) is not None:
             found[name] = str(60001 + index)
         elif not value:
             found[name] = f"probe{index}of{len(declared)}"
