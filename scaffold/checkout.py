@@ -10,6 +10,7 @@ import os
 import socket
 import tempfile
 import time
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ def find(start: Path) -> Checkout:
     """Return the checkout at `start` or around it. Raises UsageError when there is none."""
     if not start.is_dir():
         raise UsageError(f"{start} is not a folder.", "Give the path of a project.")
-    real = start.resolve()
+    real = spelled(start.resolve())
     journal.recover(real)  # a killed update must not be taken for the project's own files
     for folder in (real, *real.parents):
         found = config_files(folder)
@@ -92,6 +93,36 @@ def _refuse_other_kinds(folder: Path) -> None:
             raise ProjectError(
                 f"{folder / name} cannot be read: {files.why(error)}.", "Put the file in its place."
             ) from error
+
+
+def spelled(path: Path) -> Path:
+    """Return a path as its folders are written, where a file system takes other letters for the same."""
+    found = Path(path.anchor)
+    for part in path.parts[1:]:
+        entries: tuple[str, ...] = ()
+        if part != part.swapcase() and _is_one(found / part, found / part.swapcase()):
+            with contextlib.suppress(OSError):
+                entries = tuple(entry.name for entry in found.iterdir())
+        found /= as_written(part, entries)
+    return found
+
+
+def as_written(part: str, entries: Collection[str]) -> str:
+    """Return the entry of a folder that a name means, in whatever letters; the name itself without one."""
+    if part in entries:
+        return part
+    return next((entry for entry in entries if _folded(entry) == _folded(part)), part)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _is_one(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def variables_in(folder: Path) -> dict[str, str]:

@@ -471,7 +471,7 @@ def test_two_servers_of_one_project_do_not_share(project_name: str, tmp_path: Pa
     assert "services.db" in project.scaffold("run", code=2).err
     scaled = compose().replace("    shm_size", "    scale: 2\n    shm_size")
     (project.folder / "compose.yaml").write_text(scaled)
-    assert "replicas: 1" in project.scaffold("run", code=2).err
+    assert "2 servers would work on" in project.scaffold("run", code=2).err
 
 
 def test_renamed_service_starts_when_the_old_one_has_ended(project_name: str, tmp_path: Path) -> None:

@@ -66,12 +66,12 @@ def changing(
         cancellation = (
             Cancellation() if explain else stack.enter_context(working(checkout, command, no_wait=no_wait))
         )
-        yield (
-            cancellation,
-            stack.enter_context(
-                opened(checkout, profiles=profiles, write_env=write_env and not explain, allowed=allowed)
-            ),
+        session = stack.enter_context(
+            opened(checkout, profiles=profiles, write_env=write_env and not explain, allowed=allowed)
         )
+        yield cancellation, session
+        for note in session.notes:
+            console.note(note)
 
 
 def carry_out(

@@ -128,12 +128,17 @@ def check_within(services: Iterable[Service], observed: Observed) -> None:
     for service in services:
         for mount in data_mounts(service, observed) if _serves(service, observed) else ():
             first = seen.setdefault((mount.source, mount.inside), service.name)
-            if service.replicas > 1 or first != service.name:
-                who = f"services.{service.name}" + (f" and services.{first}" if first != service.name else "")
+            if service.replicas > 1:
                 raise ProjectError(
-                    f"{who}: several containers would have their data directory in {mount.source}.",
-                    "Two servers on one data directory destroy it. "
-                    + ("Set `replicas: 1`." if first == service.name else "Give each a volume of its own."),
+                    f"services.{service.name}: {service.replicas} servers would work on {mount.source}, and "
+                    "destroy it. Nothing was changed.",
+                    f"Set `scale: 1` for services.{service.name} in compose.yaml.",
+                )
+            if first != service.name:
+                raise ProjectError(
+                    f"services.{first} and services.{service.name} would both work on {mount.source}, and "
+                    "destroy it. Nothing was changed.",
+                    f"Give services.{service.name} a volume of its own in compose.yaml.",
                 )
 
 
