@@ -7,6 +7,7 @@ ScaffoldError                 exit 1
 │   ├── EngineUnavailable
 │   └── PortTaken
 ├── BuildFailed               exit 1
+├── SecretFound               exit 1    an image has a secret in it
 ├── NotReady                  exit 1    a container ended, or never became ready
 ├── DataRefused               exit 1    a database does not accept this project's credentials or version
 ├── Locked                    exit 1    another scaffold works on the same project
@@ -49,6 +50,10 @@ class PortTaken(EngineError):
 
 
 class BuildFailed(ScaffoldError):
+    pass
+
+
+class SecretFound(ScaffoldError):
     pass
 
 

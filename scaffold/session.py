@@ -41,6 +41,8 @@ class Session:
         self.checkout = checkout
         self.allowed = allowed
         """Names of secrets that a person lets into an image."""
+        self.thorough = False
+        """Every image that is built is searched for secrets to the ground."""
         self._resources = resources
         self._profiles = profiles
         self._write_env = write_env

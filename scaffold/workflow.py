@@ -325,6 +325,8 @@ def apply(
         cancellation,
         session.variables,
         mend,
+        session.allowed,
+        session.thorough,
     )
     applied = walk(situation.plan, work)
     applied.notes.extend(waiting.notes)

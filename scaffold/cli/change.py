@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 import threading
 from dataclasses import replace
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold import characters, console, prompts
 from scaffold import checkout as checkouts
+from scaffold import console, prompts
 from scaffold.cli import options
 from scaffold.cli.working import carry_out, changing, explained, tear_down, told_what_is_there, working
 from scaffold.clock import Clock
@@ -191,8 +190,7 @@ def _export(
         from scaffold.stack import explain
 
         found = explain.holders(session.desired, session.variables)
-    text = "\n".join(f"{name}={characters.in_shell(shlex.quote(value))}" for name, value in found.items())
-    console.result({"secrets": found}, as_json=as_json, text=text)
+    console.result({"secrets": found}, as_json=as_json, text=explain.exported(found))
 
 
 def plan(

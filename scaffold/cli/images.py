@@ -159,6 +159,7 @@ def build(
         before = situation.observed.images
         steps = planning.build(situation.desired, service, no_cache=no_cache, pull=pull)
         workflow.check_builds(session, steps)
+        session.thorough = True
         if explain:
             lines = explaining.commands(
                 steps, situation.desired, session.variables, show_secrets=show_secrets

@@ -76,6 +76,10 @@ class Work:
     variables: Mapping[str, str] = field(default_factory=dict)
     """Those of .env, for build secrets that name one."""
     mend: Mend = lambda _service, _container: ""
+    allowed: frozenset[str] = frozenset()
+    """Names of secrets that a person lets into an image."""
+    thorough: bool = False
+    """The layers of every image that is built are searched for secrets."""
 
 
 def apply(plan: Plan, work: Work) -> Applied:
@@ -295,6 +299,7 @@ def _archive(service: Service) -> bytes:
 
 def _build(step: BuildImage, index: int, work: Work) -> None:
     from scaffold.engine import build as images
+    from scaffold.engine.proof import Proof, Secrets
 
     service = step.service
     assert service.build is not None
@@ -311,7 +316,12 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
         (names.SERVICE, service.name),
         (names.PATH, work.desired.path),
     )
-    options = images.Options(labels=labels, environment=work.variables)
+    known = Secrets(work.desired.confidential, work.desired.path, work.variables, work.allowed, work.thorough)
+    proof = Proof(service.image, service.build, engine=work.engine, secrets=known)
+    proof.before()
+    options = images.Options(
+        labels=labels, environment=work.variables, loaded_as=proof.loaded_as, overhear=proof.overhear
+    )
     with contextlib.ExitStack() as stack:
 
         def cancel_with(process: subprocess.Popen[bytes]) -> None:
@@ -324,6 +334,7 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
             if work.cancellation.requested:
                 raise images.cancelled(service.image) from error
             raise
+    proof.after()
 
 
 def _pull(step: PullImage, index: int, work: Work) -> None:

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,10 @@ class Options:
     """For the image, beside its own: com.docker.compose.project and .service, as Compose puts them."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The project's variables, for secrets that name one; those of this process win."""
+    loaded_as: str = ""
+    """The one name that the image has until its own are put upon it; empty, it has its own at once."""
+    overhear: Callable[[str], object] = lambda _text: None
+    """Gets all that the build says, as it says it."""
 
 
 def build(
@@ -93,11 +97,12 @@ def build(
     """
     environment = {**options.environment, **os.environ}
     secret = _Secrets.of(build, environment)
-    log = _Log(report, secret.hide)
+    log = _Log(report, secret.hide, options.overhear)
     with tempfile.TemporaryFile() as inline, _sent(build) as sent:
         inline.write((sent.inline or "").encode(errors="surrogateescape"))
         inline.seek(0)
-        words = buildx.arguments(image, sent, options.labels, secret.arguments)
+        named = replace(sent, tags=()) if options.loaded_as else sent
+        words = buildx.arguments(options.loaded_as or image, named, options.labels, secret.arguments)
         command = [*plugins.command("buildx"), "build", "--progress=rawjson", *words]
         process = subprocess.Popen(
             command,
@@ -161,6 +166,12 @@ def _link(source: str, target: str) -> None:
         os.link(source, target, follow_symlinks=False)
     except OSError:  # another disk
         shutil.copy2(source, target, follow_symlinks=False)
+
+
+def used(build: Build, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values that the steps of a build get to see: secret mounts and secret arguments."""
+    secret = _Secrets.of(build, {**environment, **os.environ})
+    return (*secret.values, *secret.arguments.values())
 
 
 @dataclass(frozen=True)
@@ -251,9 +262,15 @@ class _Vertex:
 class _Log:
     """Turns buildx's records into events and keeps what an error will need."""
 
-    def __init__(self, report: Callable[[BuildEvent], None], hide: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        report: Callable[[BuildEvent], None],
+        hide: Callable[[str], str],
+        overhear: Callable[[str], object],
+    ) -> None:
         self._report = report
         self.hide = hide
+        self._overhear = overhear
         self.vertices: dict[str, _Vertex] = {}
         self.lines: deque[str] = deque(maxlen=200)
         self.is_empty = True
@@ -267,6 +284,7 @@ class _Log:
         latest = {item["digest"]: item for item in record.get("vertexes") or ()}
         for digest, item in latest.items():
             vertex = self.vertices.setdefault(digest, _Vertex(self.hide(item["name"])))
+            self._overhear(item["name"])
             if item.get("started") and not vertex.started:
                 vertex.started = True
                 self._report(StepStarted(digest, vertex.name))
@@ -293,6 +311,7 @@ class _Log:
         vertex.partial.clear()
 
     def _line(self, digest: str, vertex: _Vertex, line: str) -> None:
+        self._overhear(line)
         # A progress bar writes over itself; what stands there at the end is the line.
         shown = self.hide(line.rstrip("\r").rpartition("\r")[2])
         vertex.tail.append(shown)

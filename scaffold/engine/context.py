@@ -95,6 +95,28 @@ def manifest(digest: str) -> Mapping[str, str]:
     return _Manifest(digest)
 
 
+class Searched:
+    """Which files of a folder were looked at for the same secrets before: path and digest of the content."""
+
+    def __init__(self, root: str, key: str) -> None:
+        self._path = _cache("searched") / f"{_key(root)}-{key}.json"
+        self.files: Mapping[str, str] = _load(self._path, str)
+
+    def keep(self, files: Mapping[str, str]) -> None:
+        if files != self.files and _write(self._path, files):
+            _prune(self._path.parent, "*.json", _KEPT_FILES)
+
+
+def is_proven(build: Build) -> bool:
+    """Return whether the layers of another build of the same recipe have been searched."""
+    return bool(build.recipe) and (_cache("proven") / f"{build.recipe}.json").exists()
+
+
+def remember_proof(build: Build) -> None:
+    if build.recipe and _write(_cache("proven") / f"{build.recipe}.json", {}):
+        _prune(_cache("proven"), "*.json", _KEPT_FILES)
+
+
 class _Manifest(Mapping[str, str]):
     """Read from disk only when somebody looks: most runs find the digest unchanged and never do."""
 
@@ -198,6 +220,8 @@ def _read(build: Build, base_ids: BaseIds | None, where: str, trees: _Trees) -> 
         withheld_from=tuple(withheld_from),
         ignore_file=ignored_by if local and Path(ignored_by := ignore_file(build)).is_file() else "",
         exposed=tuple(exposed.items()),
+        sources=_sources(text, build) if text else None,
+        recipe=_digest_text(json.dumps(parts) + text),
     )
 
 
@@ -219,6 +243,12 @@ def _exposed(build: Build, text: str, tree: _Tree, context: str) -> dict[str, st
             if named:
                 found.setdefault(path, f"{where}, line {copied.line}: {copied.text}")
     return found
+
+
+def _sources(text: str, build: Build) -> tuple[tuple[str, str], ...] | None:
+    """Return what the Dockerfile copies; None where a variable leaves open what that is."""
+    found = tuple((copied.context, copied.source) for copied in dockerfile.copies(text, _arguments(build)))
+    return None if any("$" in source for _, source in found) else found
 
 
 def _digests_of(root: str, paths: Iterable[str], where: str) -> dict[str, str]:

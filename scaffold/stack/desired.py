@@ -59,6 +59,10 @@ class Build:
     """The same for other contexts that are folders: name, folder and paths."""
     ignore_file: str = ""
     """The ignore file that the builder takes, empty when there is none."""
+    sources: tuple[tuple[str, str], ...] | None = None
+    """What the Dockerfile takes from contexts: (context or stage, path); None where that is not known."""
+    recipe: str = ""
+    """Digest of the Dockerfile, its arguments and its base images."""
     exposed: tuple[tuple[str, str], ...] = ()
     """What the Dockerfile asks for by name though it is withheld otherwise, each with the line that does."""
 

@@ -47,7 +47,7 @@ def fill(example: str, real_path: str, default_name: str, choices: Choices, kept
         value = _read(text)
         filled = _value(name, value, real_path, default_name, choices, kept)
         # What the example says stays as it says it, with its quotes and its comment.
-        lines.append(f"{name}={text if filled == value else _written(filled)}")
+        lines.append(f"{name}={text if filled == value else written(filled)}")
     if not named:
         lines.insert(0, f"{PROJECT_NAME}={_project(default_name, real_path, kept)}")
     return "\n".join(lines) + "\n"
@@ -116,7 +116,7 @@ def _read(text: str) -> str:
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
-def _written(value: str) -> str:
+def written(value: str) -> str:
     """Return the value as it stands in .env: in quotes where Compose, or a shell, would change it."""
     if _PLAIN.fullmatch(value):
         return value

@@ -196,6 +196,12 @@ def holders(desired: Desired, variables: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def exported(found: Mapping[str, str]) -> str:
+    """Return the lines with which a shell learns the secrets; it runs nothing that is in them."""
+    words = {name: characters.in_shell(shlex.quote(value)) for name, value in found.items()}
+    return "\n".join(f"{name}={word}" for name, word in words.items())
+
+
 def _given(service: Service) -> Iterator[tuple[str, str]]:
     """Yield the secrets of a service, each with the name of what it is the value of."""
     arguments = service.build.args if service.build else ()

@@ -45,6 +45,19 @@ def set_aside(container: str) -> str:
     return f"{container}-replaced"
 
 
+def unproven(image: str) -> str:
+    """Return what an image is called until it is certain that no secret is in it."""
+    repository, tag = split_image(image)
+    return f"{repository}:unproven-{tag[:100]}"
+
+
+def split_image(image: str) -> tuple[str, str]:
+    """Return repository and tag of an image's name; a port of the registry is part of the first."""
+    folder, slash, last = image.rpartition("/")
+    name, _, tag = last.partition(":")
+    return f"{folder}{slash}{name}", tag or "latest"
+
+
 def image(project: str, service: str) -> str:
     """Return the name Compose gives to an image that is built without an `image:` key."""
     return f"{project}-{service}"

@@ -1,0 +1,503 @@
+"""Search what a build is sent, says and makes for the secrets of the project. Changes nothing.
+
+The context, the output, the history and the configuration are looked at in every build, the layers when
+something could have put a secret there that is in none of these. Nothing is written to disk.
+"""
+
+from __future__ import annotations
+
+import bisect
+import bz2
+import contextlib
+import hashlib
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from scaffold.engine import context
+from scaffold.engine.client import Engine
+from scaffold.engine.wire import Refused
+from scaffold.stack import environment
+from scaffold.stack.buildx import is_local
+from scaffold.stack.desired import Build
+from scaffold.stack.leaks import Finding, Needle, is_sent, needles
+from scaffold.stack.secrets import Known
+
+CHUNK = 1 << 20
+_UNPACKED = 64 << 20
+"""Bytes of one packed file that are looked at: what grows without end is no secret."""
+_BLOCK = 512
+"""Of a tar archive."""
+_LONGEST_MAGIC = 6
+
+
+class Searcher:
+    """Looks for all needles at once, in one pass over the bytes."""
+
+    def __init__(self, found: Collection[Needle]) -> None:
+        from ahocorasick_rs import BytesAhoCorasick
+
+        self.needles = tuple(found)
+        self.overlap = max((len(needle.pattern) for needle in self.needles), default=1) - 1
+        self._automaton = BytesAhoCorasick([needle.pattern for needle in self.needles])
+
+    def __bool__(self) -> bool:
+        return bool(self.needles)
+
+    @property
+    def key(self) -> str:
+        """Return a digest of what is looked for, for remembering what was looked at."""
+        total = hashlib.sha256()
+        for needle in self.needles:
+            total.update(hashlib.sha256(needle.pattern).digest())
+        return total.hexdigest()[:16]
+
+    def find(self, data: bytes) -> Iterator[tuple[int, Needle]]:
+        """Yield where needles begin in the bytes, the first of each place."""
+        for index, start, _ in self._automaton.find_matches_as_indexes(data):
+            yield start, self.needles[index]
+
+    def in_text(self, text: str) -> set[Needle]:
+        return {needle for _, needle in self.find(text.encode(errors="surrogateescape"))}
+
+
+def searcher(known: Iterable[Known], home: str, allowed: Collection[str]) -> Searcher:
+    """Return what looks for the secrets of a project in the folder `home`."""
+    try:
+        example = environment.parse((Path(home) / ".env.example").read_text())
+    except (OSError, UnicodeDecodeError):
+        example = {}
+    return Searcher(needles(known, frozenset(example.values()), allowed))
+
+
+# --- the context
+
+
+def in_context(build: Build, search: Searcher) -> Iterator[Finding]:
+    """Yield the secrets in files that the build is sent; what has not changed since is not read again."""
+    roots = {"": build.context} | {name: source for name, source in build.contexts if is_local(source)}
+    for name, root in roots.items():
+        if not is_local(root):
+            continue
+        prefix = f"{name}:" if name else ""
+        others = [f"{other}:" for other in roots if other and not name]
+        sent = {
+            path.removeprefix(prefix): digest
+            for path, digest in build.files.items()
+            if path.startswith(prefix) and not any(map(path.startswith, others))
+        }
+        yield from _in_folder(root, {p: d for p, d in sent.items() if is_sent(build, name, p)}, search)
+
+
+def _in_folder(root: str, files: Mapping[str, str], search: Searcher) -> Iterator[Finding]:
+    memory = context.Searched(root, search.key)
+    clean: dict[str, str] = {}
+    for path, digest in files.items():
+        if memory.files.get(path) == digest:
+            clean[path] = digest
+            continue
+        found = {(needle.name, needle.form) for needle in search.in_text(path)}
+        if not digest.startswith(("link-", "special-")):
+            found |= _in_file(f"{root}/{path}", search)
+        yield from (Finding(name, path, form) for name, form in found)
+        if not found:
+            clean[path] = digest
+    memory.keep(clean)
+
+
+def _in_file(path: str, search: Searcher) -> set[tuple[str, str]]:
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - ten thousand times
+            looking = _Looking(search)
+            while chunk := file.read(CHUNK):
+                looking.feed(chunk)
+            return looking.end()
+    except OSError:
+        return set()
+
+
+class _Looking:
+    """Looks into the bytes of one file as they come, and into what is packed in it."""
+
+    def __init__(self, search: Searcher, depth: int = 0) -> None:
+        self.found: set[tuple[str, str]] = set()
+        self._search = search
+        self._tail = b""
+        self._depth = depth
+        self._unpacked: _Unpacked | None = None
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> None:
+        if not self._begun:
+            self._begun = True
+            self._unpacked = _Unpacked.of(chunk, self._search, self._depth)
+        data = self._tail + chunk
+        self.found |= {(needle.name, needle.form) for _, needle in self._search.find(data)}
+        self._tail = data[-self._search.overlap :] if self._search.overlap else b""
+        if self._unpacked:
+            self._unpacked.feed(chunk)
+
+    def end(self) -> set[tuple[str, str]]:
+        if self._unpacked:
+            packed = {(name, form or "packed") for name, form in self._unpacked.end()}
+            self.found |= {(name, form) for name, form in packed if (name, "") not in self.found}
+        return self.found
+
+
+class _Decompressor(Protocol):
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+_MAGIC: tuple[tuple[bytes, Callable[[], _Decompressor]], ...] = (
+    (b"\x1f\x8b\x08", lambda: zlib.decompressobj(31)),
+    (b"BZh", bz2.BZ2Decompressor),
+    (b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+    # Objects of git.
+    (b"x\x01", lambda: zlib.decompressobj(15)),
+    (b"x\x9c", lambda: zlib.decompressobj(15)),
+)
+
+
+class _Unpacked:
+    """Looks into what a packed file holds: a stream, or the members of a zip archive."""
+
+    def __init__(self, make: Callable[[], _Decompressor] | None, search: Searcher, depth: int) -> None:
+        self._inner = _Looking(search, depth + 1)
+        self._stream = make() if make else None
+        self._search = search
+        self._zip = None if make else bytearray()
+        self._left = _UNPACKED
+
+    @staticmethod
+    def of(begin: bytes, search: Searcher, depth: int) -> _Unpacked | None:
+        if depth > 2:
+            return None
+        if begin.startswith(b"PK\x03\x04"):
+            return _Unpacked(None, search, depth)
+        make = next((make for magic, make in _MAGIC if begin.startswith(magic)), None)
+        return _Unpacked(make, search, depth) if make else None
+
+    def feed(self, chunk: bytes) -> None:
+        if self._zip is not None:
+            if len(self._zip) < _UNPACKED:
+                self._zip += chunk
+            return
+        if self._stream is None or self._left <= 0:
+            return
+        for start in range(0, len(chunk), 1 << 16):
+            try:
+                made = self._stream.decompress(chunk[start : start + (1 << 16)])
+            except (zlib.error, OSError, EOFError, lzma.LZMAError):
+                self._stream = None
+                return
+            if made:
+                self._inner.feed(made)
+            self._left -= len(made)
+            if self._left <= 0:
+                return
+
+    def end(self) -> set[tuple[str, str]]:
+        if self._zip is not None:
+            return _in_zip(bytes(self._zip), self._search)
+        return self._inner.end()
+
+
+def _in_zip(data: bytes, search: Searcher) -> set[tuple[str, str]]:
+    import zipfile
+
+    found: set[tuple[str, str]] = set()
+    left = _UNPACKED
+    broken = (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, zlib.error, ValueError)
+    with contextlib.suppress(*broken), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for item in archive.infolist():
+            with archive.open(item) as file:
+                looking = _Looking(search, 2)
+                while left > 0 and (chunk := file.read(CHUNK)):
+                    left -= len(chunk)
+                    looking.feed(chunk)
+                found |= looking.end()
+    return found
+
+
+# --- the image
+
+
+def in_configuration(engine: Engine, image: str, search: Searcher) -> set[Finding]:
+    """Return the secrets in the environment, the labels, the commands and the history of an image."""
+    reference = quote(image)
+    config = engine.get(f"/images/{reference}/json")
+    history = engine.get(f"/images/{reference}/history")
+    found: set[Finding] = set()
+    for place, value in (*dict(config.get("Config") or {}).items(), ("history", history)):
+        where = _PLACES.get(str(place), str(place))
+        for text in _texts(value):
+            found |= {Finding(needle.name, where, needle.form) for needle in search.in_text(text)}
+    for key in ("Comment", "Author"):
+        found |= {Finding(needle.name, key.lower()) for needle in search.in_text(str(config.get(key) or ""))}
+    return found
+
+
+_PLACES = {"Env": "its environment", "Labels": "its labels", "history": "its history", "Cmd": "its command"}
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            # Words are looked for together with their names.
+            yield from (f"{key}={text}" for text in _texts(item))
+            yield str(key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def base_layers(engine: Engine, build: Build) -> frozenset[str]:
+    """Return the layers of the images that a build stands on, as far as the engine has these."""
+    found: set[str] = set()
+    for reference in context.bases(build):
+        with contextlib.suppress(Refused):
+            document = engine.get(f"/images/{quote(reference)}/json")
+            layers = (document.get("RootFS") or {}).get("Layers") or ()
+            found |= {layer.removeprefix("sha256:") for layer in layers}
+    return frozenset(found)
+
+
+def in_layers(chunks: Iterable[bytes], search: Searcher, left_out: Collection[str] = ()) -> set[Finding]:
+    """Return the secrets in the files of an image, those of deleted files too; `chunks` are its archive."""
+    image = _Image(search, left_out)
+    archive = _Archive(image.begin)
+    for chunk in _gathered(chunks):
+        archive.feed(chunk)
+    archive.end()
+    return image.found
+
+
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in larger pieces: each costs a call to the search."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+class _Member(Protocol):
+    """What takes the content of one file of an archive."""
+
+    def feed(self, chunk: bytes, /) -> None: ...
+    def end(self) -> object: ...
+
+
+class _Archive:
+    """Cuts a tar archive into its files as it comes: 512 bytes that say the size, then the content."""
+
+    def __init__(self, begin: Callable[[str, int], _Member | None]) -> None:
+        self._begin = begin
+        self._before = 0
+        """Bytes of the chunks before this one."""
+        self._header = b""
+        self._left = 0
+        self._padding = 0
+        self._member: _Member | None = None
+        self._long: bytearray | None = None
+        self._name = ""
+
+    def feed(self, chunk: bytes) -> None:
+        place, length = 0, len(chunk)
+        while place < length:
+            if self._left:
+                stop = min(length, place + self._left)
+                self._left -= stop - place
+                if self._long is not None:
+                    self._long += chunk[place:stop]
+                elif self._member is not None:
+                    self._member.feed(chunk if stop - place == length else chunk[place:stop])
+                place = stop
+                if not self._left:
+                    self._finish()
+            elif self._padding:
+                skipped = min(self._padding, length - place)
+                self._padding -= skipped
+                place += skipped
+            else:
+                stop = min(length, place + _BLOCK - len(self._header))
+                self._header += chunk[place:stop]
+                place = stop
+                if len(self._header) == _BLOCK:
+                    self._open(self._header, self._before + place - _BLOCK)
+                    self._header = b""
+        self._before += length
+
+    def end(self) -> None:
+        if self._left:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._long is not None:
+            self._name = _long_name(bytes(self._long)) or self._name
+            self._long = None
+        elif self._member is not None:
+            self._member.end()
+            self._member = None
+
+    def _open(self, header: bytes, start: int) -> None:
+        if not header.rstrip(b"\0"):
+            return
+        size = _size(header[124:136])
+        kind = header[156:157]
+        self._left, self._padding = size, -size % _BLOCK
+        if kind in (b"L", b"x"):
+            self._long = bytearray()
+            return
+        name, self._name = self._name, ""
+        if not name:
+            fields = (header[345:500], header[:100])
+            before, own = (part.split(b"\0", 1)[0].decode(errors="replace") for part in fields)
+            # GNU's own format has times where the other one has the folders.
+            name = f"{before}/{own}" if before and header[257:263] == b"ustar\0" else own
+        self._member = self._begin(name, start)
+        if self._member is not None and not size:
+            self._member.end()
+            self._member = None
+
+
+def _size(field: bytes) -> int:
+    if field[:1] == b"\x80":
+        return int.from_bytes(field[1:], "big")
+    try:
+        return int(field.strip(b"\0 ") or b"0", 8)
+    except ValueError:
+        return 0
+
+
+def _long_name(data: bytes) -> str:
+    """Return the name from a GNU or a pax header; nothing when it says something else."""
+    if not data[:1].isdigit() or b" " not in data[:12]:
+        return data.rstrip(b"\0").decode(errors="replace")
+    while data:
+        length, _, rest = data.partition(b" ")
+        if not length.isdigit():
+            break
+        key, _, value = rest[: int(length) - len(length) - 1].rstrip(b"\n").partition(b"=")
+        if key == b"path":
+            return value.decode(errors="replace")
+        data = data[int(length) :]
+    return ""
+
+
+class _Image:
+    """The archive of an image: its layers, and what describes them."""
+
+    def __init__(self, search: Searcher, left_out: Collection[str]) -> None:
+        self._search = search
+        self._left_out = frozenset(left_out)
+        self.found: set[Finding] = set()
+
+    def begin(self, name: str, _start: int) -> _Member | None:
+        if name.rpartition("/")[2] in self._left_out:
+            return None
+        return _Blob(self)
+
+    def files(self) -> _Layer:
+        return _Layer(self._search, self.found)
+
+
+class _Blob:
+    """One member of the archive: a layer, packed or not, or a document."""
+
+    def __init__(self, image: _Image) -> None:
+        self._begun = False
+        self._packed: Any = None
+        self._layer = image.files()
+        self._left = True
+
+    def feed(self, chunk: bytes) -> None:
+        if not self._begun:
+            self._begun = True
+            self._packed = zlib.decompressobj(31) if chunk[:2] == b"\x1f\x8b" else None
+            if self._packed is None and chunk[257:262] != b"ustar" and chunk[:1] in b"{[":
+                self._left = False  # a document: it has been looked at
+        if not self._left:
+            return
+        if self._packed is None:
+            self._layer.feed(chunk)
+            return
+        try:
+            self._layer.feed(self._packed.decompress(chunk))
+        except zlib.error:
+            self._left = False
+
+    def end(self) -> None:
+        self._layer.end()
+
+
+class _Layer:
+    """The files of one layer: searched as they come, and each that is packed once more inside."""
+
+    def __init__(self, search: Searcher, found: set[Finding]) -> None:
+        self._search = search
+        self._found = found
+        self._archive = _Archive(self._begin)
+        self._tail = b""
+        self._place = 0
+        self._starts: list[int] = []
+        self._names: list[str] = []
+        self._hits: list[tuple[int, Needle]] = []
+
+    def feed(self, chunk: bytes) -> None:
+        data = self._tail + chunk
+        base = self._place - len(self._tail)
+        self._hits += [(base + start, needle) for start, needle in self._search.find(data)]
+        self._tail = data[-self._search.overlap :] if self._search.overlap else b""
+        self._archive.feed(chunk)
+        self._place += len(chunk)
+
+    def end(self) -> None:
+        self._archive.end()
+        for place, needle in self._hits:
+            at = bisect.bisect_right(self._starts, place) - 1
+            name = self._names[at] if at >= 0 else "?"
+            self._found.add(Finding(needle.name, f"/{name.lstrip('./')}", needle.form))
+
+    def _begin(self, name: str, start: int) -> _Member:
+        self._starts.append(start)
+        self._names.append(name)
+        return _File(name, self._search, self._found)
+
+
+class _File:
+    """One file of a layer, which is looked into once more when it is packed."""
+
+    def __init__(self, name: str, search: Searcher, found: set[Finding]) -> None:
+        self._name = name
+        self._search = search
+        self._found = found
+        self._head = b""
+        self._begun = False
+        self._unpacked: _Unpacked | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        if not self._begun:
+            chunk = self._head + chunk
+            if len(chunk) < _LONGEST_MAGIC:
+                self._head = chunk
+                return
+            self._begun = True
+            self._unpacked = _Unpacked.of(chunk, self._search, 0)
+        if self._unpacked:
+            self._unpacked.feed(chunk)
+
+    def end(self) -> None:
+        if self._unpacked:
+            place = f"/{self._name.lstrip('./')}"
+            self._found |= {Finding(name, place, form or "packed") for name, form in self._unpacked.end()}
