@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from scaffold import checkout
 from scaffold.cli import app
+from scaffold.engine import resolve
+from scaffold.errors import ProjectError
 from scaffold.generate import confined, hostile
 from scaffold.generate.confined import Limits
 from scaffold.generate.listing import Entry, Kind
 from scaffold.generate.merge import formats
 from tests.hostile.corpus import BOMB, SPECIAL, TEMPLATES, Hostile
+from tests.projects import SCAFFOLD
 
 SECONDS = 20
 """The longest that a refusal may take on a busy machine."""
@@ -178,6 +184,55 @@ def test_tree_is_refused(tree: list[Entry]) -> None:
 def test_bomb_in_a_file_that_is_merged_is_unreadable(text: str) -> None:
     with pytest.raises(formats.Unreadable):
         formats.parse("yaml", text)
+
+
+def bombs() -> dict[str, str]:
+    app = "services: {app: {image: x}}\n"
+    aliases = BOMB
+    for letter in "abcdefghi":
+        aliases = re.sub(rf"^{letter}:", f"x-{letter}:", aliases, flags=re.MULTILINE)
+    return {"aliases": aliases + app, "brackets": f"x-a: {'[' * 10_000}{']' * 10_000}\n{app}"}
+
+
+@pytest.mark.parametrize("name", bombs())
+def test_bomb_as_compose_file_is_one_error(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "compose.yaml").write_text(bombs()[name])
+    before = sum(os.times()[2:4])
+    monkeypatch.setattr(resolve, "_SECONDS", 2)
+    with pytest.raises(ProjectError, match="cannot be used"):
+        resolve.Resolving.begin(checkout.find(tmp_path)).result()
+    spent = os.times()
+    assert spent.children_user + spent.children_system - before < 10  # of the processor, however busy it is
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("place", ["p/a.jinja", "copier.yml"])
+def test_endless_template_ends_by_a_signal_and_leaves_nothing(
+    ending: signal.Signals, place: str, tmp_path: Path
+) -> None:
+    loop = "{% for a in range(99999) %}" * 4 + "{% endfor %}" * 4
+    question = f"x: {{type: str, default: '{loop}', when: false}}\n" if place == "copier.yml" else ""
+    files = {} if question else {place: loop}
+    Hostile("endless", files, "", extra=question).write(tmp_path / "template", tmp_path)
+    (tmp_path / "workplace").mkdir()
+    child = subprocess.Popen(
+        (SCAFFOLD, "new", "myapp", f"--template={tmp_path}/template", "--defaults"),
+        cwd=tmp_path / "workplace",
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(3)
+    os.killpg(child.pid, ending) if ending == signal.SIGINT else child.send_signal(ending)
+    began = time.monotonic()
+    _, said = child.communicate(timeout=30)
+    assert time.monotonic() - began < 5
+    assert child.returncode in (130, -ending), said
+    assert b"Traceback" not in said
+    assert list((tmp_path / "workplace").iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.killpg(child.pid, 0)
 
 
 # ── limits ─────────────────────────────────────────────────────────────────────────────────────────────

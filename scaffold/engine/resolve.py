@@ -27,6 +27,11 @@ PATIENCE = 120.0
 _LARGEST = 16_384
 """Bytes that a secret has at most; what is larger is a bundle of certificates."""
 
+# What Compose may use for a project; a usual one takes a tenth of a second and 50 MB.
+_SECONDS = 10
+_MEMORY = 2**30
+_EXHAUSTED = re.compile(r"SIGXCPU|out of memory|cannot allocate memory")
+
 
 class Resolving:
     """`docker compose config` on its way: started at once, so that imports run meanwhile."""
@@ -56,6 +61,7 @@ class Resolving:
             # Nothing needs to end it with this program, and what would takes a slower way to start it.
             process_group=0,
         )
+        _limit(process.pid)
         return cls(process, checkout, environment or os.environ)
 
     def end(self) -> None:
@@ -68,10 +74,6 @@ class Resolving:
 
     def result(self, profiles: tuple[str, ...] = ()) -> Desired:
         """Return the project. Raises ProjectError with Compose's own words when it cannot be read."""
-        from dataclasses import replace
-
-        from scaffold.stack import desired
-
         try:
             output, complaints = self._process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -80,11 +82,26 @@ class Resolving:
                 "`docker compose config` shows what it waits for: a pipe that `env_file:`, `include:` or "
                 "`extends:` names, or a git address that does not answer.",
             ) from None
-        if self._process.returncode != 0:
+        code = self._process.returncode
+        if code in (-signal.SIGXCPU, -signal.SIGKILL) or (code and _EXHAUSTED.search(complaints)):
+            raise _too_much(
+                f"Compose needs more than {_SECONDS} seconds of the processor or {_MEMORY >> 30} GB for it"
+            )
+        if code != 0:
             raise _unusable(complaints, self._checkout)
         try:
+            return self._read(output, profiles)
+        except RecursionError as error:
+            raise _too_much("it is nested too deep") from error
+
+    def _read(self, output: str, profiles: tuple[str, ...]) -> Desired:
+        from dataclasses import replace
+
+        from scaffold.stack import desired
+
+        try:
             document = _plain(json.loads(output))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ProjectError(f"Docker Compose's answer cannot be used: {files.why(error)}.") from error
         if not isinstance(document, Mapping):
             raise ProjectError("compose.yaml cannot be used: it describes nothing.")
@@ -97,6 +114,24 @@ class Resolving:
         contents = [(name, _content(path)) for name, path in read.secret_files]
         read = read.with_secrets(contents, self._checkout.variables.items())
         return replace(read, config_files=tuple(map(str, self._checkout.config_files)))
+
+
+def _limit(process: int) -> None:
+    """Bound a process: a stranger's few aliases can stand for thousands of millions of values."""
+    import resource
+
+    if not hasattr(resource, "prlimit"):
+        return  # it exists on Linux only
+    with contextlib.suppress(OSError, ValueError):  # it has ended, or is bounded already
+        resource.prlimit(process, resource.RLIMIT_CPU, (_SECONDS, _SECONDS + 1))
+        resource.prlimit(process, resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+
+
+def _too_much(why: str) -> ProjectError:
+    return ProjectError(
+        f"compose.yaml cannot be used: {why}.",
+        "Look in it, and in what it includes, for aliases (`*name`) of lists of aliases, and for brackets.",
+    )
 
 
 def _content(path: str) -> str:

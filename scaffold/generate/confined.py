@@ -79,7 +79,7 @@ def _work(work: Callable[[], object], limits: Limits, writing: int) -> NoReturn:
             answer = pickle.dumps((False, _large(limits) if is_large else error))
         except ScaffoldError as error:
             answer = pickle.dumps((False, error))
-        with os.fdopen(writing, "wb") as stream:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as stream:
             stream.write(answer)
         os._exit(0)
     except KeyboardInterrupt:
