@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import docker
 import pexpect
@@ -114,6 +115,11 @@ def test_reason_of_a_printed_command_stays_in_its_comment(capsys: pytest.Capture
 
 WORDS: dict[str, tuple[str, ...]] = {
     "new": ("out", "--template=../template", "--defaults"),
+    "template add": ("short", "../template"),
+    "template list": (),
+    "template show": ("../template",),
+    "template versions": ("../template",),
+    "template remove": ("short",),
     "update": ("--defaults",),
     "diff": (),
     "check": (),
@@ -150,14 +156,24 @@ FOR_A_STRANGER = {"clean", "pull", "doctor"}
 
 
 def test_no_command_is_forgotten() -> None:
-    assert set(WORDS) == set(app.COMMANDS)
+    found = {name: found_command(name) for name in app.COMMANDS}
+    whole = {f"{name} {item}".rstrip() for name in found for item in getattr(found[name], "commands", [""])}
+    assert set(WORDS) == whole
+
+
+def found_command(name: str) -> Any:
+    """The command of a name such as `template show`."""
+    from typer.main import get_command
+
+    found: Any = get_command(app.app)
+    for word in name.split():
+        found = found.get_command(None, word)
+    return found
 
 
 def ways(command: str) -> list[tuple[str, ...]]:
     """Each way of asking a command: as it is, explained, as JSON."""
-    from typer.main import get_command
-
-    found = get_command(app.app).get_command(None, command)  # type: ignore[attr-defined]
+    found = found_command(command)
     options = {option for parameter in found.params for option in parameter.opts}
     flags = (
         "--explain",
@@ -286,8 +302,9 @@ x-evil: {QUOTED}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose every text is hostile, in a folder whose name is, beside a template that is."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     folder = tmp_path / f"{RUN}\x1b[2J\r\u202e"
     folder.mkdir()
     (folder / "compose.yaml").write_text(COMPOSE)
@@ -334,7 +351,7 @@ def piped(words: Sequence[str], folder: Path, host: str | None) -> str:
 @pytest.mark.parametrize("command", WORDS)
 def test_command_on_an_engine_of_hostile_words(command: str, place: Path, liar: str) -> None:
     for way in ways(command):
-        text = piped((command, *way, *WORDS[command]), place, liar)
+        text = piped((*command.split(), *way, *WORDS[command]), place, liar)
         assert raw(text) == [], text
         assert not any(line.startswith("up to date") for line in text.splitlines()), text
 
@@ -347,7 +364,7 @@ OURS = re.compile(r"\x1b\[(?:[0-9;]*m|[0-9]*[AJK])|\r\x1b\[|\r+\n|\x1b\[\?25[lh]
 def test_command_on_a_terminal(command: str, place: Path, liar: str) -> None:
     child = pexpect.spawn(
         SCAFFOLD,
-        [command, *WORDS[command]],
+        [*command.split(), *WORDS[command]],
         cwd=str(place),
         env=surroundings({"DOCKER_HOST": liar, "TERM": "xterm"}),
         timeout=60,
@@ -371,7 +388,7 @@ def test_every_command_of_a_hostile_project(
             for way in ways(command):
                 if command in FOR_A_STRANGER and "--explain" not in way:
                     continue
-                text = piped((command, *way, *words), place, None)
+                text = piped((*command.split(), *way, *words), place, None)
                 if command == "logs" and way == ():
                     assert EVIL.split("\n", maxsplit=1)[0] in text  # a pipe gets the very bytes
                 else:
