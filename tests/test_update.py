@@ -520,12 +520,100 @@ def test_project_that_follows_nothing(own_folders: Path) -> None:
     assert "scaffold adopt" in error
 
 
-def test_template_with_tasks_is_refused(template: Path) -> None:
+# ── code of the template ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_code_of_the_new_version_does_not_run_unless_trusted(template: Path) -> None:
     project = new(f"{template}@v1.0.0")
-    commit(template, {"copier.yml": V1["copier.yml"] + "_tasks: ['touch ran']\n"}, "v3.0.0")
-    with pytest.raises(ScaffoldError):
-        updated(project)
-    assert not (project / "ran").exists()
+    commit(template, {"copier.yml": V1["copier.yml"] + "_tasks: ['echo x > made.txt']\n"}, "v3.0.0")
+    error = run("update", "-C", str(project), code=1).stderr
+    assert "nobody trusted it" in error
+    assert "--trust" in error
+    assert not (project / "made.txt").exists()
+    assert answers_in(project)["_commit"] == "v1.0.0"
+    run("update", "-C", str(project), "--trust")
+    assert (project / "made.txt").read_text() == "x\n"
+    assert git(project, "status", "--porcelain", "--untracked-files=all").count("??") == 0
+
+
+def test_code_of_the_old_version_needs_trust_too(template: Path) -> None:
+    commit(template, {"copier.yml": V1["copier.yml"] + "_tasks: ['echo x > made.txt']\n"}, "v3.0.0")
+    commit(template, {"copier.yml": V1["copier.yml"]}, "v4.0.0")
+    run("new", "myapp", "--template", f"{template}@v3.0.0", "--defaults", "--trust")
+    shutil.rmtree(Path.home() / ".config", ignore_errors=True)
+    shutil.rmtree(Path.home() / ".local", ignore_errors=True)
+    error = run("update", "-C", "myapp", code=1).stderr
+    assert "nobody trusted it" in error
+    run("update", "-C", "myapp", "--trust")
+    # What a task of the old version had made, and none of the new one makes, goes as a file of the template.
+    assert not Path("myapp/made.txt").exists()
+
+
+def test_tasks_can_be_left_out(template: Path) -> None:
+    project = new(f"{template}@v1.0.0")
+    commit(template, {"copier.yml": V1["copier.yml"] + "_tasks: ['echo x > made.txt']\n"}, "v3.0.0")
+    run("update", "-C", str(project), "--skip-tasks")
+    assert not (project / "made.txt").exists()
+    assert answers_in(project)["_commit"] == "v3.0.0"
+
+
+def test_looking_runs_no_task_and_needs_no_trust(template: Path) -> None:
+    project = new(f"{template}@v1.0.0")
+    commit(template, {"copier.yml": V1["copier.yml"] + "_tasks: ['echo x > made.txt']\n"}, "v3.0.0")
+    assert "+more in v2" in run("diff", "-C", str(project)).stdout
+    run("check", "-C", str(project), "--pinned")
+
+
+def test_task_that_fails_leaves_the_project_as_it_was(template: Path) -> None:
+    project = new(f"{template}@v1.0.0")
+    commit(template, {"copier.yml": V1["copier.yml"] + "_tasks: ['exit 3']\n"}, "v3.0.0")
+    run("update", "-C", str(project), "--trust", code=1)
+    assert answers_in(project)["_commit"] == "v1.0.0"
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_what_a_task_makes_and_git_ignores_stays_out(template: Path) -> None:
+    tasks = "_tasks: ['mkdir -p cache && echo x > cache/x && echo y > kept.txt']\n"
+    project = new(f"{template}@v1.0.0")
+    commit(template, {"copier.yml": V1["copier.yml"] + tasks, ".gitignore": "cache/\n"}, "v3.0.0")
+    run("update", "-C", str(project), "--trust")
+    assert (project / "kept.txt").exists()
+    assert not (project / "cache").exists()
+
+
+@pytest.mark.parametrize("form", ["new", "legacy"])
+def test_migrations_run_in_a_copy_before_and_after(template: Path, form: str) -> None:
+    """Each sees the project as it is at that moment, and the team's files."""
+    before = "sed -i s/ours/migrated/ team.txt && grep -c more README.md > before.txt || true"
+    after = "grep -c more README.md > after.txt && echo $VERSION_FROM > from.txt"
+    if form == "new":
+        migrations = (
+            f"_migrations:\n- command: '{before}'\n  when: \"{{{{ _stage == 'before' }}}}\"\n"
+            f"- command: '{after}'\n"
+        )
+    else:
+        migrations = f"_migrations:\n- version: v3.0.0\n  before: ['{before}']\n  after: ['{after}']\n"
+    commit(template, {"copier.yml": V1["copier.yml"] + migrations}, "v3.0.0")
+    project = new(f"{template}@v1.0.0")
+    edit(project, {"team.txt": "ours\n"})
+    run("update", "-C", str(project), code=1)  # nobody trusted it
+    assert (project / "team.txt").read_text() == "ours\n"
+    run("update", "-C", str(project), "--trust")
+    assert (project / "team.txt").read_text() == "migrated\n"
+    assert (project / "before.txt").read_text() == "0\n"
+    assert (project / "after.txt").read_text() == "1\n"
+    assert (project / "from.txt").read_text() == "v1.0.0\n"
+
+
+def test_migration_may_rename_an_answer(template: Path) -> None:
+    config = V1["copier.yml"].replace("port:", "app_port:")
+    rename = "_migrations:\n- version: v3.0.0\n  before: ['sed -i s/^port:/app_port:/ .copier-answers.yml']\n"
+    files = {"copier.yml": config + rename, "compose.yaml.jinja": COMPOSE.replace("port }", "app_port }")}
+    commit(template, files, "v3.0.0")
+    project = new(f"{template}@v1.0.0", port=9000)
+    run("update", "-C", str(project), "--trust")
+    assert answers_in(project)["app_port"] == 9000
+    assert "9000:80" in (project / "compose.yaml").read_text()
 
 
 def test_hostile_new_version_is_refused(template: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from scaffold import console
-from scaffold.cli import options
-from scaffold.cli.update import AnswersFile, folder_of
+from scaffold.cli import consent, options
+from scaffold.cli.update import AnswersFile, folder_of, looking
 from scaffold.errors import UsageError
 
 
@@ -24,6 +24,7 @@ def check(
         bool, typer.Option("--markdown", help="Print a report for reviewers, as Markdown.")
     ] = False,
     answers_file: AnswersFile = None,
+    trust: consent.Trust = False,
     as_json: options.Json = False,
 ) -> None:
     """Check the project against its template; for people and for CI.
@@ -43,7 +44,7 @@ def check(
     from scaffold.console import standing
     from scaffold.generate import check as checking
 
-    found = checking.examine(folder_of(project), answers_file, pinned=pinned)
+    found = checking.examine(folder_of(project), answers_file, pinned=pinned, consent=looking(trust=trust))
     if github:
         shown = standing.github(found) or None
     else:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scaffold import console, journal, prompts
-from scaffold.cli import options
+from scaffold.cli import consent, options
 from scaffold.errors import UsageError
 
 if TYPE_CHECKING:
-    from scaffold.generate.update import Update
+    from scaffold.generate.sources import Template
+    from scaffold.generate.update import Consent, Update
 
 AnswersFile = Annotated[
     str | None,
@@ -47,6 +48,10 @@ def update(
         ),
     ] = "inline",
     answers_file: AnswersFile = None,
+    trust: consent.Trust = False,
+    skip_tasks: Annotated[
+        bool, typer.Option("--skip-tasks", help="Run no tasks and no migrations of the template.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the diff of what would change, and change nothing.")
     ] = False,
@@ -57,7 +62,8 @@ def update(
     What the template changed between the two versions is merged into the project; what you changed stays.
     Files of a known format (YAML, TOML, JSON) are merged by key. What only you can decide is listed at the
     end, with what to do, and the exit code is 1. With -d at the newest version, what the answer brings is
-    added. Everything has to be committed before; a killed update is undone by the next command.
+    added. Everything has to be committed before; a killed update is undone by the next command. Programs of
+    the template run only if you trust the old and the new version, and in a copy of the project.
 
     \b
     Examples:
@@ -78,6 +84,8 @@ def update(
         answers_file=answers_file,
         style=_style(conflict),
         asking=not defaults and not as_json and prompts.has_terminal(),
+        skip_tasks=skip_tasks,
+        consent=looking(trust=trust) if skip_tasks else _working(trust=trust),
     )
     with update.prepared(folder, wishes) as prepared:
         if dry_run:
@@ -104,6 +112,7 @@ def diff(
         bool, typer.Option("--mine", help="Show what this project has changed since, instead.")
     ] = False,
     answers_file: AnswersFile = None,
+    trust: consent.Trust = False,
     as_json: options.Json = False,
 ) -> None:
     """Show what an update would change, or what you have changed since.
@@ -120,12 +129,13 @@ def diff(
     if mine and to is not None:
         raise UsageError("--mine compares with the version that the project has.", "Leave out --to.")
     if mine:
-        with update.followed(folder, answers_file, committed=False) as followed:
+        with update.followed(folder, answers_file, committed=False, consent=looking(trust=trust)) as followed:
             drift, _ = update.drift(followed)
             text = drift.diff or f"Nothing of what the template wrote was changed since {followed.old.ref}."
             console.result(drift, as_json=as_json, text=text.rstrip("\n"))
         return
-    with update.prepared(folder, update.Wishes(to=to, answers_file=answers_file)) as prepared:
+    wishes = update.Wishes(to=to, answers_file=answers_file, skip_tasks=True, consent=looking(trust=trust))
+    with update.prepared(folder, wishes) as prepared:
         _show(prepared, as_json=as_json)
 
 
@@ -146,6 +156,22 @@ def folder_of(project: Path) -> Path:
     if journal.recover(folder):
         console.note("An update that was cut off has been undone first.")
     return folder
+
+
+def _working(*, trust: bool) -> Consent:
+    """Ask before the code of a version runs: tasks, migrations and extensions."""
+    return lambda template: consent.given(template, trust=trust, migrations=True)
+
+
+def looking(*, trust: bool) -> Consent:
+    """Ask only where a version cannot even be rendered without its code: no task runs."""
+    from scaffold.generate import trust as trusts
+
+    def given(template: Template) -> Template:
+        has_extensions = bool(trusts.code(template).extensions)
+        return consent.given(template, trust=trust) if has_extensions else template
+
+    return given
 
 
 def _style(conflict: str) -> Literal["inline", "rej"]:

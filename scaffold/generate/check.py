@@ -11,7 +11,7 @@ from scaffold.generate import apply, decisions, lockfiles, sources, update
 from scaffold.generate.decisions import Decision
 from scaffold.generate.merge import lines, locks
 from scaffold.generate.merge.objects import Tree
-from scaffold.generate.update import Drift, Followed
+from scaffold.generate.update import Consent, Drift, Followed, untrusted
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,11 @@ class Standing:
         return not self.problems
 
 
-def examine(folder: Path, answers_file: str | None = None, *, pinned: bool = False) -> Standing:
+def examine(
+    folder: Path, answers_file: str | None = None, *, pinned: bool = False, consent: Consent = untrusted
+) -> Standing:
     """Look at a project as it stands, committed or not. `pinned`: an older version is no problem."""
-    with update.followed(folder, answers_file, committed=False) as project:
+    with update.followed(folder, answers_file, committed=False, consent=consent) as project:
         tree = project.tree
         drift, written = update.drift(project)
         newest = _newest(project)

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from scaffold import characters
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
-from scaffold.generate import confined, hostile, listing, questions, trust
+from scaffold.generate import confined, hostile, listing, questions, trust, versions
 from scaffold.generate.confined import Exceeded, Limits
 from scaffold.generate.destination import shortened
 from scaffold.generate.handover import handed_over
@@ -71,18 +71,29 @@ class Again:
 
 
 @dataclass(frozen=True)
+class Migrating:
+    """A stage of the migrations from an older version of the template."""
+
+    stage: Literal["before", "after"]
+    old: str
+
+
+@dataclass(frozen=True)
 class Mode:
     """How copier is to work: ask, render, render for a project that exists, or run the tasks in one."""
 
     asking: bool = False
     tasks: bool = False
     again: Again | None = None
+    migrating: Migrating | None = None
 
     def settings(self) -> dict[str, Any]:
         """The same in copier's words."""
         # Asking is a run that may write nothing and has nothing to render.
         exclude = ("*",) if self.asking else ()
         settings: dict[str, Any] = {"pretend": self.asking, "exclude": exclude, "skip_tasks": not self.tasks}
+        if self.again is not None and self.tasks:
+            settings["skip_if_exists"] = ("*",)  # every file is there, and stays as it is
         if self.again is not None:
             return {
                 **settings,
@@ -164,7 +175,6 @@ def ask_again(
     template: Template, folder: Path, given: Mapping[str, object], again: Again
 ) -> dict[str, object]:
     """The answers to `again.asked` and `given`; writes the project's own files into the folder."""
-    _check_leave(template)
     _prepare(folder, again)
     answers = _copy(template, folder, Answers(given), Mode(asking=True, again=again)).answers
     return {name: value for name, value in answers.items() if name in again.asked or name in given}
@@ -172,7 +182,6 @@ def ask_again(
 
 def again(template: Template, folder: Path, given: Mapping[str, object], again: Again) -> Rendered:
     """Render a version of the template that a project follows, with the answers that it has."""
-    _check_leave(template)
     _prepare(folder, again)
     copied = _copy(template, folder, Answers(given), Mode(again=again))
     entries = listing.of(folder)
@@ -185,10 +194,15 @@ def again(template: Template, folder: Path, given: Mapping[str, object], again: 
     return Rendered(copied.answers, listing.files(entries), copied.once)
 
 
-def _check_leave(template: Template) -> None:
-    """Tasks belong to a version as its files do: without leave to run them there is no rendering of it."""
-    if not template.is_trusted and trust.code(template).runs_at_creation:
-        raise trust.refusal(template)
+def run_tasks_again(
+    template: Template,
+    folder: Path,
+    answers: Mapping[str, object],
+    again: Again,
+    migrating: Migrating | None = None,
+) -> None:
+    """Run the tasks, or a stage of the migrations, of a trusted template in a copy of the project."""
+    _copy(template, folder, Answers(answers), Mode(tasks=True, again=again, migrating=migrating))
 
 
 def _prepare(folder: Path, again: Again) -> None:
@@ -283,6 +297,10 @@ def _copied(
 
         if mode.again is not None:
             _say_update()
+        if mode.again is not None and mode.tasks:
+            _render_nothing()
+        if mode.migrating is not None:
+            _migrate(mode.migrating)
         with handed_over(template, programs=mode.tasks) as source, _messages(hear):
             worker = copier.run_copy(
                 source,
@@ -309,6 +327,25 @@ def _copied(
         )
     answers = {name: combined[name] for name in combined if name in names - hidden}
     return _Copied(answers, answers_file, once, Messages(*said[:2]), secrets)
+
+
+def _render_nothing() -> None:
+    """Let this process run tasks only: what they work on is no longer what the template would render."""
+    from copier._main import Worker
+
+    if not hasattr(Worker, "_render_template"):
+        raise ScaffoldError("This version of copier is not known to scaffold.", "Install the one it names.")
+    setattr(Worker, "_render_template", lambda _: None)  # noqa: B010 - copier does not export it
+
+
+def _migrate(migrating: Migrating) -> None:
+    """Let the migrations of a stage be this process's tasks."""
+    from types import SimpleNamespace
+
+    from copier._template import Template as Its
+
+    old = SimpleNamespace(version=versions.parsed(migrating.old), commit=migrating.old)
+    setattr(Its, "tasks", property(lambda self: self.migration_tasks(migrating.stage, old)))  # noqa: B010
 
 
 def _say_update() -> None:
@@ -385,10 +422,7 @@ def _copier_errors(
     except errors.InteractiveSessionError as error:  # end of input (Ctrl-D) at a question
         raise Interrupted("No more input; nothing was written.") from error
     except errors.UnsafeTemplateError as error:
-        raise ScaffoldError(
-            f'Template "{template.name}" runs programs of its own, and nobody trusted it.',
-            "See what it runs with `scaffold template show`.",
-        ) from error
+        raise trust.refusal(template) from error
     except errors.TaskError as error:
         command = error.cmd if isinstance(error.cmd, str) else shlex.join(map(str, error.cmd))
         raise ScaffoldError(

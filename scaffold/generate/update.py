@@ -7,13 +7,13 @@ project. Nothing is written into the project before all of it is known.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scaffold.errors import ProjectError, ScaffoldError, UsageError
-from scaffold.generate import apply, decisions, link, mirror, questions, render, sources, versions
+from scaffold.generate import apply, decisions, link, mirror, questions, render, sources, trust, versions
 from scaffold.generate.apply import WorkTree
 from scaffold.generate.decisions import Decision
 from scaffold.generate.link import Link
@@ -22,11 +22,21 @@ from scaffold.generate.merge.objects import Entry, Scratch, Tree
 from scaffold.generate.merge.threeway import Kind, Labels, Merge, Sides, Style
 from scaffold.generate.mirror import Mirror
 from scaffold.generate.questions import Question
-from scaffold.generate.render import Again, Rendered
+from scaffold.generate.render import Again, Migrating, Rendered
 from scaffold.generate.sources import Source, Template
+from scaffold.generate.trust import Code
 from scaffold.generate.versions import Version
 
 _DEV = "-dev"
+
+
+Consent = Callable[[Template], Template]
+"""Asks whether a version of the template may run its code; an error if it may not."""
+
+
+def untrusted(template: Template) -> Template:
+    """Trust nothing: a version that cannot be rendered without its own code is refused by the rendering."""
+    return template
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,8 @@ class Wishes:
     answers_file: str | None = None
     style: Style = "inline"
     asking: bool = False
+    skip_tasks: bool = False
+    consent: Consent = untrusted
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,7 @@ class Followed:
     copy: Mirror
     old: Version
     notes: tuple[str, ...] = field(default=())
+    consent: Consent = untrusted
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,6 @@ class Update:
 
     followed: Followed
     new: Version
-    sides: Sides
     merge: Merge
     decisions: tuple[Decision, ...]
     notes: tuple[str, ...]
@@ -109,7 +121,13 @@ def diff(scratch: Scratch, before: Tree, after: Tree) -> str:
 
 
 @contextmanager
-def followed(folder: Path, answers_file: str | None = None, *, committed: bool = True) -> Iterator[Followed]:
+def followed(
+    folder: Path,
+    answers_file: str | None = None,
+    *,
+    committed: bool = True,
+    consent: Consent = untrusted,
+) -> Iterator[Followed]:
     """Open a project, as committed or as it stands, and the repository of its template."""
     place = apply.locate(folder)
     with tempfile.TemporaryDirectory(prefix="scaffold-update-") as name:
@@ -122,7 +140,7 @@ def followed(folder: Path, answers_file: str | None = None, *, committed: bool =
         copy = _copy(source, tie)
         old, notes = _old(source, copy, tie)
         stale = (f"{copy.stale} Its copy on this machine is used.",) if copy.stale else ()
-        yield Followed(place, scratch, within, tree, tie, source, copy, old, (*stale, *notes))
+        yield Followed(place, scratch, within, tree, tie, source, copy, old, (*stale, *notes), consent)
 
 
 def _source(tie: Link) -> Source:
@@ -226,7 +244,7 @@ def _gone(source: Source, tie: Link, error: ScaffoldError | None) -> ScaffoldErr
 @contextmanager
 def prepared(folder: Path, wishes: Wishes) -> Iterator[Update]:
     """Render, merge, and yield what the project would be; nothing is written into it."""
-    with followed(folder, wishes.answers_file) as project:
+    with followed(folder, wishes.answers_file, consent=wishes.consent) as project:
         new = _new(project, wishes)
         yield _merged(project, new, wishes)
 
@@ -254,9 +272,12 @@ def is_older(project: Followed, new: Version) -> bool:
 
 
 def _merged(project: Followed, new: Version, wishes: Wishes) -> Update:
-    base = _base(project)
+    base = _base(project, tasks=not wishes.skip_tasks)
     tie = project.link
-    with sources.at(project.source, project.copy, new) as template:
+    with sources.at(project.source, project.copy, new) as opened:
+        template = wishes.consent(opened)
+        code = trust.code(template)
+        runs = template.is_trusted and not wishes.skip_tasks
         asked = questions.read(template)
         edited = _edited(tie, base)
         given = _given(edited, template, asked, wishes)
@@ -267,19 +288,73 @@ def _merged(project: Followed, new: Version, wishes: Wishes) -> Update:
             and question.name not in given
             and (question.name not in base.questions or not question.is_secret)
         )
-        after = replace(_again(project, base.answers_file), asked=fresh if wishes.asking else ())
+        ours, again = project.tree, _again(project, base.answers_file)
+        if runs and code.migrations:
+            ours, again = _migrated_before(project, template, ours, again)
+        again = replace(again, asked=fresh if wishes.asking else ())
         place = _place(project, "new")
         if wishes.asking and fresh:
-            given |= render.ask_again(template, place, given, after)
-        rendered = render.again(template, place, given, after)
+            given |= render.ask_again(template, place, given, again)
+        rendered = render.again(template, place, given, again)
         notes = _changes(tie, edited, asked, rendered, template)
-    sides = Sides(base.tree, project.tree, project.scratch.add(place, "new"))
-    once = {*base.once, *rendered.once}
-    sides = threeway.aligned(sides, always_new=(tie.path,), once=once.__contains__)
+        theirs = project.scratch.add(place, "new")
+        if runs and code.tasks:
+            theirs = _with_tasks(project, template, place, theirs, rendered.answers)
+        merge = _merge(project, new, wishes, Sides(base.tree, ours, theirs), {*base.once, *rendered.once})
+        if runs and (code.tasks or code.migrations):
+            merge = replace(merge, tree=_after(project, template, merge.tree, rendered.answers, code))
+    merge, opened_decisions = _with_decisions(project, new, merge)
+    notes = [*project.notes, *notes, *merge.notes]
+    return Update(project, new, merge, opened_decisions, tuple(notes))
+
+
+def _merge(project: Followed, new: Version, wishes: Wishes, sides: Sides, once: set[str]) -> Merge:
+    sides = threeway.aligned(sides, always_new=(project.link.path,), once=once.__contains__)
     labels = Labels(f"template {project.old.ref}", f"template {new.ref}")
-    merge = threeway.merge(project.scratch, sides, labels, wishes.style)
-    merge, opened = _with_decisions(project, new, merge)
-    return Update(project, new, sides, merge, opened, (*project.notes, *notes, *merge.notes))
+    return threeway.merge(project.scratch, sides, labels, wishes.style)
+
+
+# ── code of the template, in copies of the project ─────────────────────────────────────────────────────
+
+
+def _with_tasks(
+    project: Followed, template: Template, place: Path, tree: Tree, answers: Mapping[str, object]
+) -> Tree:
+    """What a rendering becomes by the template's tasks; what the project ignores is left out."""
+    render.run_tasks_again(template, place, answers, _as_there(project, place))
+    return project.scratch.update(place, tree)
+
+
+def _migrated_before(project: Followed, template: Template, tree: Tree, again: Again) -> tuple[Tree, Again]:
+    """The project after the migrations that come before the update; they may change its answers."""
+    place = project.scratch.check_out(tree, _place(project, "before"))
+    migrating = Migrating("before", project.old.ref)
+    render.run_tasks_again(template, place, {}, _as_there(project, place), migrating)
+    after = project.scratch.update(place, tree)
+    path = project.link.path
+    if after.get(path) != tree.get(path) and path in after:
+        content = project.scratch.contents([after[path].object])[after[path].object]
+        again = replace(again, files={**again.files, path: content})
+    return after, again
+
+
+def _after(
+    project: Followed, template: Template, tree: Tree, answers: Mapping[str, object], code: Code
+) -> Tree:
+    """The merged project after the template's tasks and its last migrations."""
+    place = project.scratch.check_out(tree, _place(project, "after"))
+    there = _as_there(project, place)
+    if code.tasks:
+        render.run_tasks_again(template, place, answers, there)
+    if code.migrations:
+        render.run_tasks_again(template, place, answers, there, Migrating("after", project.old.ref))
+    return project.scratch.update(place, tree)
+
+
+def _as_there(project: Followed, place: Path) -> Again:
+    """The answers file as it lies in a copy of the project."""
+    path = project.link.path
+    return Again(path, {path: (place / path).read_bytes()})
 
 
 @dataclass(frozen=True)
@@ -318,16 +393,20 @@ class _Base:
     answers_file: bytes
 
 
-def _base(project: Followed) -> _Base:
+def _base(project: Followed, *, tasks: bool = False) -> _Base:
     """Of several answers files, the one whose rendering is most like the project."""
     tie = project.link
     found: list[tuple[tuple[int, bool], _Base]] = []
-    with sources.at(project.source, project.copy, project.old) as template:
+    with sources.at(project.source, project.copy, project.old) as opened:
+        template = project.consent(opened)
+        runs = tasks and template.is_trusted and bool(trust.code(template).tasks)
         names = frozenset(question.name for question in questions.read(template))
         for number, content in enumerate((tie.written, *tie.earlier)):
             place = _place(project, f"old-{number}")
             rendered = render.again(template, place, {}, _again(project, content))
             tree = project.scratch.add(place, f"old-{number}")
+            if runs:
+                tree = _with_tasks(project, template, place, tree, rendered.answers)
             others = [path for path in tree if path != tie.path]
             same = sum(project.tree.get(path) == tree[path] for path in others)
             # copier passes over an answer that the template does not allow.

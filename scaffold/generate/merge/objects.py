@@ -133,6 +133,25 @@ class Scratch:
         git(rendered, *places, "add", "--all", "--force", ".", variables=env)
         return parsed(self.git("ls-files", "--stage", "-z", variables=env))
 
+    def update(self, folder: Path, tree: Tree) -> Tree:
+        """Return the tree of a folder that began as another tree; what its .gitignore names stays out."""
+        index = self.folder / "index-update"
+        index.unlink(missing_ok=True)
+        env = {**_NOBODY, "GIT_INDEX_FILE": str(index)}
+        self.git("read-tree", self.write(tree), variables=env)
+        places = (f"--git-dir={self.folder}", f"--work-tree={folder}")
+        git(folder, *places, "add", "--all", ".", variables=env)
+        return parsed(self.git("ls-files", "--stage", "-z", variables=env))
+
+    def check_out(self, tree: Tree, folder: Path) -> Path:
+        """Write the files of a tree into an empty folder, as they are."""
+        index = self.folder / "index-checkout"
+        index.unlink(missing_ok=True)
+        places = (f"--git-dir={self.folder}", f"--work-tree={folder}", "-c", "core.bare=false")
+        env = {**_NOBODY, "GIT_INDEX_FILE": str(index)}
+        git(folder, *places, "read-tree", "-m", "-u", self.write(tree), variables=env)
+        return folder
+
     def read(self, revision: str) -> Tree:
         """Return the tree of a revision or tree id."""
         found: dict[str, Entry] = {}
