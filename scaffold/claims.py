@@ -1,22 +1,28 @@
-"""Ask the engine and the folders whose a project's name is, before anything is planned. Changes nothing."""
+"""Ask the engine and the folders whose a project's name is, before anything is planned. Changes nothing.
+
+Where the labels name this folder alone, as nearly always, nobody is asked and little is imported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scaffold import checkout as checkouts
 from scaffold import folders
 from scaffold.checkout import Checkout
-from scaffold.engine import inventory
 from scaffold.engine.client import Engine
 from scaffold.errors import ProjectError
-from scaffold.stack import environment, identity, sharing
+from scaffold.stack import environment, identity
 from scaffold.stack.desired import Desired, Volume
-from scaffold.stack.identity import Candidate, Chosen, Facts, Meaning, Source, Trace, Undecided
+from scaffold.stack.identity import Facts, Meaning, Source, Trace
 from scaffold.stack.observed import Observed
 from scaffold.stack.steps import CreateContainer, Step
+
+if TYPE_CHECKING:
+    from scaffold.stack.naming import Candidate, Chosen
 
 
 def check(
@@ -102,6 +108,9 @@ def check_sharing(engine: Engine, desired: Desired, observed: Observed, steps: C
 
     The engine is asked only when a container is made, or a database started.
     """
+    from scaffold.engine import inventory
+    from scaffold.stack import sharing
+
     services = sharing.touched(desired, steps)
     sharing.check_within(services, observed)
     sharing.check_volumes(services, desired, observed, _is_there)
@@ -142,6 +151,8 @@ def choose(
 
     `declared` returns the names of the volumes in compose.yaml as Compose resolves them without .env.
     """
+    from scaffold.stack import naming
+
     history = _History.read(engine, checkout)
     composed = folders.meaning(str(checkout.path), checkout.path).name
     candidates = [history.candidate(name) for name in history.names_here()]
@@ -152,17 +163,17 @@ def choose(
         here = tuple(item for item in unplaced if item.name in wanted)
         if here:
             candidates.append(history.candidate(composed, here))
-    match identity.choose(default, candidates, history.projects):
-        case Chosen() as chosen:
+    match naming.choose(default, candidates, history.projects):
+        case naming.Chosen() as chosen:
             return chosen
-        case Undecided(names=(only,), doubt=other):
+        case naming.Undecided(names=(only,), doubt=other):
             raise ProjectError(
                 f"{only} was made in {checkout.path}, and {other}/.env has that name too: "
                 "it may have been moved to there. Nothing was changed.",
                 f"If {other} is that project, put {environment.PROJECT_NAME}={environment.numbered(only)} "
                 f"into {checkout.env_file}; if it is a copy, remove {other}/.env.",
             )
-        case Undecided(names=several):
+        case naming.Undecided(names=several):
             raise ProjectError(
                 f"What was made in {checkout.path} belongs to {' and '.join(several)}, and there is no .env.",
                 f"Choose one: put {environment.PROJECT_NAME}={several[0]} into {checkout.env_file}.",
@@ -180,6 +191,8 @@ class _History:
 
     @classmethod
     def read(cls, engine: Engine, checkout: Checkout) -> _History:
+        from scaffold.engine import inventory
+
         traces = inventory.traces(engine)
         paths = {trace.path for trace in traces if trace.path}
         return cls(
@@ -206,6 +219,8 @@ class _History:
 
     def candidate(self, name: str, here: tuple[Trace, ...] = ()) -> Candidate:
         """Return what is known of a name under which something was made here."""
+        from scaffold.stack import naming
+
         path = self.checkout.path
         traces = self.of(name)
         record = folders.record(name)
@@ -215,7 +230,7 @@ class _History:
         at_home = record is not None and record.path == str(path)
         known = at_home and record is not None and record.inode == inode
         beside = () if known else [item for item in folders.neighbours(path, name) if item not in used]
-        return Candidate(
+        return naming.Candidate(
             Facts(name, str(path), traces, tuple(meanings), record),
             here or tuple(item for item in traces if self._is_here(item)),
             foreign=at_home and not known,

@@ -8,19 +8,8 @@ import pytest
 
 from scaffold.checkout import as_written
 from scaffold.stack import names
-from scaffold.stack.identity import (
-    Candidate,
-    Chosen,
-    Facts,
-    Meaning,
-    Record,
-    Source,
-    Trace,
-    Undecided,
-    choose,
-    is_strange,
-    rival,
-)
+from scaffold.stack.identity import Facts, Meaning, Record, Source, Trace, is_strange, rival
+from scaffold.stack.naming import Candidate, Chosen, Undecided, choose
 
 HERE, THERE = "/b/shop", "/a/shop"
 HASHED = f"shop-{names.checkout_hash(HERE)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,15 @@ from pathlib import Path
 import docker
 import pytest
 
+from scaffold.engine.apply import Work, apply
+from scaffold.engine.client import Engine
+from scaffold.errors import EngineError
+from scaffold.interrupt import Cancellation
 from scaffold.stack import names
+from scaffold.stack.desired import Desired, Volume
+from scaffold.stack.plan import Plan, Planned
+from scaffold.stack.steps import CreateVolume
+from tests.crash.proxy import proxied
 from tests.owners import ROWS, compose, database, fill, rows, sql, started, written
 from tests.projects import Project, unused_port
 
@@ -468,10 +477,10 @@ def test_two_servers_of_one_project_do_not_share(project_name: str, tmp_path: Pa
     service = compose().split("services:\n")[1].split("volumes:\n  db-data")[0]
     twice = compose().replace("services:\n", f"services:\n{service.replace('db:', 'second:', 1)}")
     project = written(tmp_path / project_name, twice, env)
-    assert "services.db" in project.scaffold("run", code=2).err
+    assert "services.db" in project.scaffold("run", code=1).err
     scaled = compose().replace("    shm_size", "    scale: 2\n    shm_size")
     (project.folder / "compose.yaml").write_text(scaled)
-    assert "2 servers would work on" in project.scaffold("run", code=2).err
+    assert "2 servers would work on" in project.scaffold("run", code=1).err
 
 
 def test_renamed_service_starts_when_the_old_one_has_ended(project_name: str, tmp_path: Path) -> None:
@@ -493,3 +502,33 @@ def test_container_name_of_another_checkout_is_refused_before_anything_is_done(
     assert f"{project_name}-fixed" in done.err, done
     assert str(first.folder) in done.err, done
     assert not engine.volumes.list(filters={"name": f"{second.name}_"})
+
+
+@pytest.mark.parametrize("other", [("other", "/a/shop"), ("", "/a/shop")], ids=["project", "folder"])
+def test_volume_that_another_run_made_meanwhile_is_not_used(
+    other: tuple[str, str], engine: docker.DockerClient, project_name: str
+) -> None:
+    project, path = other[0] or project_name, other[1]
+    labels = {names.PROJECT: project, names.PATH: path}
+    engine.volumes.create(f"{project_name}_data", labels=labels)
+    step = CreateVolume(Volume("data", f"{project_name}_data"), "not there yet")
+    desired = Desired(project=project_name, path="/b/shop")
+    with Engine() as client, pytest.raises(EngineError, match=f"by project {project} in /a/shop"):
+        apply(Plan((Planned(step),)), Work(desired, client, lambda _: None, lambda _: "", Cancellation()))
+
+
+def test_run_with_nothing_to_do_asks_for_nothing_more(project_name: str, tmp_path: Path) -> None:
+    project = written(tmp_path / project_name)
+    project.scaffold("run")
+    with proxied(tmp_path / "socket", "/var/run/docker.sock") as proxy:
+        project.scaffold("run", DOCKER_HOST=proxy.host)
+    asked = [call for call in proxy.calls if "_ping" not in call and "/info" not in call]
+    kinds = Counter(re.sub(r"^GET (/v[\d.]+)?/(\w+).*", r"\2", call) for call in asked)
+    lists = [call for call in asked if "/containers/json" in call]
+    assert all("com.docker.compose.project" in call for call in lists), asked
+    assert {kind: kinds[kind] for kind in ("containers", "networks", "volumes", "images")} == {
+        "containers": 2,
+        "networks": 1,
+        "volumes": 1,
+        "images": 1,
+    }

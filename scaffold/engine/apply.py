@@ -253,10 +253,12 @@ def _create_volume(step: CreateVolume, desired: Desired, engine: Engine) -> None
     request = {"Name": volume.name, "DriverOpts": dict(volume.options), "Labels": labels}
     made = engine.post("/volumes/create", request | ({"Driver": volume.driver} if volume.driver else {}))
     # The engine answers with the volume of this name that somebody else has made meanwhile.
-    owner = (made.get("Labels") or {}).get(names.PROJECT, "") if isinstance(made, Mapping) else ""
-    if owner and owner != desired.project:
+    found = made.get("Labels") if isinstance(made, Mapping) else None
+    owner = found.get(names.PROJECT, "") if isinstance(found, Mapping) else ""
+    path = found.get(names.PATH, "") if isinstance(found, Mapping) else ""
+    if (owner and owner != desired.project) or (path and path != desired.path):
         raise EngineError(
-            f"Volume {volume.name} was made meanwhile by project {owner}.",
+            f"Volume {volume.name} was made meanwhile by project {owner}{f' in {path}' if path else ''}.",
             "Repeat the command: it says whether the two are in each other's way.",
         )
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from scaffold.errors import ProjectError
+from scaffold.errors import DataRefused, ProjectError
 from scaffold.stack import desired as wish
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Service
@@ -123,19 +123,19 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def check_within(services: Iterable[Service], observed: Observed) -> None:
-    """Raise ProjectError when two servers of one compose.yaml would have one data directory."""
+    """Raise DataRefused when two servers of one compose.yaml would have one data directory."""
     seen: dict[tuple[str, str], str] = {}
     for service in services:
         for mount in data_mounts(service, observed) if _serves(service, observed) else ():
             first = seen.setdefault((mount.source, mount.inside), service.name)
             if service.replicas > 1:
-                raise ProjectError(
+                raise DataRefused(
                     f"services.{service.name}: {service.replicas} servers would work on {mount.source}, and "
                     "destroy it. Nothing was changed.",
                     f"Set `scale: 1` for services.{service.name} in compose.yaml.",
                 )
             if first != service.name:
-                raise ProjectError(
+                raise DataRefused(
                     f"services.{first} and services.{service.name} would both work on {mount.source}, and "
                     "destroy it. Nothing was changed.",
                     f"Give services.{service.name} a volume of its own in compose.yaml.",
