@@ -34,7 +34,7 @@ FLOORS = (
     ("mend", "postmortem", "session"),
     ("claims",),
     ("engine",),
-    ("folders",),
+    ("folders", "unignored"),
     ("data", "completions", "generate", "prompts"),
     ("checkout", "clock"),
     ("stack", "journal"),

@@ -117,6 +117,8 @@ def run(
         moved = workflow.moved_from(situation)
         if moved and not quiet:
             console.note(f"This project was in {moved} before. It goes on here, with its data.")
+        if situation.plan.changes and not quiet:
+            _tell_of_git(checkout)
         if situation.observed.containers and situation.plan.changes and not quiet:
             console.announce(situation.plan, session.desired.project)
         began = clock.now()
@@ -173,6 +175,7 @@ def env(
             variables = session.variables
             for note in session.notes:
                 console.note(note)
+    _tell_of_git(checkout)
     said = f"{checkout.env_file} is there already." if there else f"Wrote {checkout.env_file}."
     document = {"path": str(checkout.env_file), "written": not there, "variables": sorted(variables)}
     console.result(document, as_json=as_json, text=said)
@@ -376,6 +379,14 @@ def _commands(session: Session, steps: Plan, *, as_json: bool) -> None:
 
     lines = explain.commands(steps, session.desired, session.variables)
     explained(lines, session.desired.project, as_json=as_json)
+
+
+def _tell_of_git(checkout: checkouts.Checkout) -> None:
+    """Say that git would take .env, where it would."""
+    from scaffold import unignored
+
+    if found := unignored.state(checkout):
+        console.warn(f"{unignored.sentence(found)} `scaffold doctor --fix` keeps it out, after asking.")
 
 
 def _tell(situation: Situation, *, quiet: bool) -> None:

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from scaffold import checkout as checkouts
+from scaffold import unignored as git_state
 from scaffold.checkout import Checkout
 from scaffold.doctor.finding import Finding, fine, note, wrong
 from scaffold.doctor.packages import sudo
@@ -52,6 +53,9 @@ def environment(checkout: Checkout) -> tuple[Finding, ...]:
     if mode & 0o077:
         said = f"Others on this machine may read {path} (mode {mode:04o}); it holds passwords."
         found.append(wrong(".env", said, commands=(f"chmod 600 {shlex.quote(str(path))}",)))
+    if unignored := git_state.state(checkout):
+        said = git_state.sentence(unignored)
+        found.append(wrong(".env", said, commands=(git_state.mending(checkout, unignored),)))
     bundle = variables.get("CA_BUNDLE")
     if bundle and not os.access(checkout.path / bundle, os.R_OK):
         hint = f"Correct or remove CA_BUNDLE in {path}."

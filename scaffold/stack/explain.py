@@ -187,7 +187,10 @@ def holders(desired: Desired, variables: Mapping[str, str]) -> dict[str, str]:
 
     A secret of .env has its own name; one from elsewhere has that of what it is given to.
     """
-    found = {name: value for name, value in variables.items() if value and masked(name, value) != value}
+    found: dict[str, str] = {}
+    for name, value in variables.items():
+        if value and masked(name, value) != value:
+            found[_free("env", name, found)] = value
     for service in desired.services:
         for name, value in _given(service):
             known = [item for item in found.values() if len(item) >= _REPLACED]
