@@ -9,7 +9,7 @@ from scaffold.engine import volume_look
 from scaffold.engine.client import Engine
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Observed
-from scaffold.stack.steps import Step
+from scaffold.stack.steps import SetAsideData, Step
 
 
 def check(
@@ -20,7 +20,11 @@ def check(
     Asks the engine only when a database is started, or a container goes that has one in itself.
     """
     late = {service.name for service in guards.late(desired, observed, steps)}
-    subjects = [item for item in guards.subjects(desired, observed, steps) if item.service not in late]
+    # The plan itself empties their storage: what is in it has been looked at, and goes aside.
+    known = {step.service.name for step in steps if isinstance(step, SetAsideData)}
+    subjects = [
+        item for item in guards.subjects(desired, observed, steps) if item.service not in late | known
+    ]
     leaving = guards.leaving(observed, steps)
     notes = tuple(
         f"services.{name}: what its storage holds is held against its image, once that is there."

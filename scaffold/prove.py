@@ -6,14 +6,15 @@ import http.client
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from scaffold.data import database as databases
+from scaffold.data.model import Database, Place
 from scaffold.engine import logs, observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.watch import Watched, watch
-from scaffold.errors import DataRefused, EngineUnavailable, Interrupted, NotReady, ScaffoldError
+from scaffold.errors import EngineUnavailable, Interrupted, NotReady, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Container
@@ -37,6 +38,10 @@ SEARCHED = 200
 """Lines that a database's verdict is looked for in: mongod prints forty more after the one that counts."""
 
 
+Proven = Callable[[Service, Database, Container], None]
+"""Hear of a database that has let the project in."""
+
+
 @dataclass(frozen=True)
 class Waiting:
     """What every proof of one run has in common."""
@@ -46,10 +51,7 @@ class Waiting:
     timeout: float
     """seconds for each service"""
     cancellation: Cancellation
-    fresh: frozenset[str] = frozenset()
-    """Containers that this run has started: nobody works with them yet."""
-    notes: list[str] = field(default_factory=list)
-    """What was mended on the way, in sentences."""
+    proven: Proven = lambda _service, _database, _container: None
 
     def prove(self, step: Prove) -> str:
         """Wait until the service is ready; return how that was proven.
@@ -57,22 +59,8 @@ class Waiting:
         Raises NotReady when it ends or the time is up, DataRefused when the database turns the
         credentials down, Interrupted when the person gave up.
         """
-        details = [self._prove_or_mend(step.service, name) for name in step.containers]
+        details = [self._prove_one(step.service, name) for name in step.containers]
         return details[0] if details else ""
-
-    def _prove_or_mend(self, service: Service, name: str) -> str:
-        try:
-            return self._prove_one(service, name)
-        except DataRefused:
-            note = ""
-            if name in self.fresh:
-                from scaffold import mend
-
-                note = mend.Mending(self.engine, self.desired).after_refusal(service, name)
-            if not note:
-                raise
-            self.notes.append(note)
-        return self._prove_one(service, name)
 
     def _prove_one(self, service: Service, name: str) -> str:
         begun = time.monotonic()
@@ -99,11 +87,12 @@ class Waiting:
             return self._complete(service, name, now, watched, deadline)
         if now.state not in ("running", "restarting"):
             raise NotReady(f"{service.name} exited with code {now.exit_code}.")
-        database = databases.database_in(service, configured(now))
+        database = databases.database_in(service, now.config)
         if database:
             address = self._address(now, database.port)
             if address:
                 version = databases.wait_until_ready(database, *address, deadline, watched.ended)
+                self.proven(service, database, now)
                 return (
                     f"login as {database.user} to {database.kind.name} {version}"
                     if database.user
@@ -195,9 +184,8 @@ class Waiting:
                 f"{service.name}: the Docker engine went away for a moment while it was waited for.",
                 "Repeat the command: it goes on where it stopped.",
             )
-        database = databases.database_in(service, configured(now))
-        limits = postmortem.limits(self.desired, service)
-        refused = databases.explain(database, lines, limits) if database else None
+        database = databases.database_in(service, now.config)
+        refused = databases.explain(database, lines, self._place(service, database)) if database else None
         if refused:
             return refused
         evidence = postmortem.gather(
@@ -215,11 +203,16 @@ class Waiting:
         found = verdict.explain(evidence)
         return NotReady(found.message, found.hint, evidence=lines[-EVIDENCE:])
 
+    def _place(self, service: Service, database: Database) -> Place:
+        """Return where a database has its data, for what its log says of that."""
+        from scaffold import postmortem
+        from scaffold.stack import mounts
 
-def configured(container: Container) -> Mapping[str, object]:
-    """Return what a container was made of, its image's part included."""
-    found = container.body.get("Config")
-    return found if isinstance(found, Mapping) else {}
+        found = mounts.targets(service)
+        target = mounts.holding(found, database.kind.mount_path(database)) or ""
+        volume = found.get(target, "").partition(":")[0]
+        named = volume if volume in service.volumes else ""
+        return Place(named, service.image, postmortem.limits(self.desired, service))
 
 
 class Unanswered(NotReady):

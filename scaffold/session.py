@@ -37,12 +37,15 @@ class Session:
         *,
         write_env: bool,
         allowed: frozenset[str] = frozenset(),
+        changes: bool = False,
     ) -> None:
         self.checkout = checkout
         self.allowed = allowed
         """Names of secrets that a person lets into an image."""
         self.thorough = False
         """Every image that is built is searched for secrets to the ground."""
+        self.changes = changes
+        """Whether the command holds the project's lock, and may remove what killed ones have left."""
         self._resources = resources
         self._profiles = profiles
         self._write_env = write_env
@@ -124,7 +127,11 @@ def opened(
     profiles: tuple[str, ...] = (),
     write_env: bool = False,
     allowed: frozenset[str] = frozenset(),
+    changes: bool = False,
 ) -> Iterator[Session]:
-    """Open a project; with `write_env` a missing .env is written before compose.yaml is read."""
+    """Open a project; with `write_env` a missing .env is written before compose.yaml is read.
+
+    `changes` is for a command that holds the project's lock.
+    """
     with contextlib.ExitStack() as resources:
-        yield Session(checkout, resources, profiles, write_env=write_env, allowed=allowed)
+        yield Session(checkout, resources, profiles, write_env=write_env, allowed=allowed, changes=changes)

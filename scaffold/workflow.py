@@ -11,26 +11,31 @@ from scaffold import checkout as checkouts
 from scaffold import completions, folders
 from scaffold.clock import Clock
 from scaffold.interrupt import Cancellation
+from scaffold.project import first_starts, proofs
+from scaffold.project.proofs import Proof
 from scaffold.session import Session
 from scaffold.stack import desired as wish
 from scaffold.stack import identity, leaks, names, once, status
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Desired, Service
-from scaffold.stack.observed import Observed
+from scaffold.stack.observed import FirstStart, Observed
 from scaffold.stack.plan import Plan, Wishes
 from scaffold.stack.progress import Report
 from scaffold.stack.status import Status
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,
-    CreateVolume,
     Prove,
     PullImage,
     StartContainer,
 )
 
 if TYPE_CHECKING:
-    from scaffold.engine.apply import Applied
+    from datetime import datetime
+
+    from scaffold.data.model import Database
+    from scaffold.engine.apply import Applied, VolumeMade
+    from scaffold.stack.observed import Container
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,24 @@ class Situation:
     plan: Plan
     notes: tuple[str, ...] = ()
     """What is to be said before anything is done."""
+    doubts: tuple[str, ...] = ()
+    """What is to be said of the data, also to who wants to hear nothing else."""
+
+
+def proving(situation: Situation) -> Situation:
+    """Return the situation with a plan that also proves what it leaves alone."""
+    plan = planning.with_proofs(situation.plan, situation.desired, situation.observed)
+    return replace(situation, plan=plan)
+
+
+def _left_as_it_is(found: FirstStart) -> str:
+    """Return why what a first start left is not set aside, where it is not."""
+    if not found.doubt:
+        return ""
+    return (
+        f"{found.service}: nobody has logged in yet since volume {found.volume} was made, and its first "
+        f"start may have been cut short. It is left as it is: {found.doubt}."
+    )
 
 
 def examine(
@@ -68,7 +91,8 @@ def examine(
         notes += planning.left_alone(desired, observed)
         made = planning.plan(desired, observed, wishes)
         check_sharing(session, desired, observed, made)
-        return Situation(desired, observed, made, notes)
+        doubts = tuple(filter(None, map(_left_as_it_is, observed.first_starts)))
+        return Situation(desired, observed, made, notes, doubts)
 
 
 def check_sharing(session: Session, desired: Desired, observed: Observed, plan: Plan) -> None:
@@ -152,10 +176,40 @@ def _checked(
 
 
 def _observed(session: Session, desired: Desired) -> Observed:
+    from scaffold.engine import first_starts as starts
     from scaffold.engine import observe as reader
 
+    if session.changes:
+        from scaffold.engine import oneoff
+
+        oneoff.sweep(session.engine, desired.project)
     observed = identity.apart(reader.observe(session.engine, desired), desired, folders.real)
-    return replace(observed, completions=completions.read(session.checkout))
+    return replace(
+        observed,
+        completions=completions.read(session.checkout),
+        first_starts=starts.look(session.engine, desired, observed),
+        unproven=_unproven(session, desired, observed),
+    )
+
+
+def _unproven(session: Session, desired: Desired, observed: Observed) -> tuple[str, ...]:
+    """Return the running containers of databases that have not let the project in since they were started."""
+    from scaffold.data import database as databases
+
+    known = set(proofs.read(session.checkout))
+    return tuple(
+        container.name
+        for service in desired.services
+        for container in observed.of_service(service.name)
+        for database in [databases.database_in(service, container.config)]
+        if database and container.state == "running" and _proof(database, container) not in known
+    )
+
+
+def _proof(database: Database, container: Container) -> Proof:
+    started = container.started.isoformat() if container.started else ""
+    credentials = (database.user or "", database.password or "", database.name, str(database.port))
+    return Proof(container.id, started, proofs.digest(*credentials))
 
 
 def settle_in(session: Session) -> None:
@@ -170,7 +224,7 @@ def remember(session: Session, observed: Observed) -> None:
 
 def after(session: Session, done: Situation) -> Situation:
     """Return the situation once a plan was carried out; the files are those that the plan was made from."""
-    if not done.plan.steps:
+    if all(isinstance(item.step, Prove) and item.step.left_alone for item in done.plan.steps):
         return done
     observed = _observed(session, done.desired)
     return Situation(done.desired, observed, planning.plan(done.desired, observed))
@@ -227,14 +281,6 @@ def destruction(session: Session, observed: Observed) -> Plan:
         if image.built:
             built |= set(image.tags or (image.short_id,)) - known
     return planning.teardown(desired, observed, "destroy", volumes=own, images=built)
-
-
-def verify(session: Session, situation: Situation, cancellation: Cancellation, timeout: float) -> None:
-    """Ask the services that the plan left alone once more, so that "running" is never only assumed."""
-    proofs = unproven(situation)
-    if proofs:
-        rest = replace(situation, plan=Plan(tuple(planning.Planned(proof) for proof in proofs)))
-        apply(session, rest, lambda _: None, cancellation, timeout)
 
 
 def whats_there(session: Session) -> tuple[str, str]:
@@ -297,18 +343,13 @@ def apply(
     from scaffold.prove import Waiting
 
     steps = [item.step for item in situation.plan.steps]
-    fresh = frozenset(step.name for step in steps if isinstance(step, StartContainer))
-    waiting = Waiting(session.engine, situation.desired, timeout, cancellation, fresh)
-    # A volume of this run has no past.
-    new = {step.volume.name for step in steps if isinstance(step, CreateVolume)}
 
-    def mend(service: Service, container: str) -> str:
-        if not service.volumes or set(service.volumes) & new:
-            return ""
-        from scaffold.mend import Mending
+    def proven(service: Service, database: Database, container: Container) -> None:
+        for volume in service.volumes:
+            first_starts.forget(volume)
+        proofs.remember(session.checkout, _proof(database, container))
 
-        return Mending(session.engine, situation.desired).before_start(service, container)
-
+    waiting = Waiting(session.engine, situation.desired, timeout, cancellation, proven)
     touched = {step.name for step in steps if isinstance(step, CreateContainer | StartContainer)}
     again = [
         service.name
@@ -324,24 +365,23 @@ def apply(
         waiting.prove,
         cancellation,
         session.variables,
-        mend,
+        _volume_made(situation.desired),
         session.allowed,
         session.thorough,
     )
-    applied = walk(situation.plan, work)
-    applied.notes.extend(waiting.notes)
-    return applied
+    return walk(situation.plan, work)
 
 
-def unproven(situation: Situation) -> tuple[Prove, ...]:
-    """Return the proofs of services that the plan leaves alone, so that "up" is never only assumed."""
-    proven = {item.step.service.name for item in situation.plan.steps if isinstance(item.step, Prove)}
-    return tuple(
-        Prove(
-            service,
-            tuple(wish.container_name(situation.desired, service, n) for n in range(1, service.replicas + 1)),
-            "already running",
-        )
-        for service in situation.desired.services
-        if service.ready_path and service.name not in proven
-    )
+def _volume_made(desired: Desired) -> VolumeMade:
+    """Return what remembers new volumes of databases until a login has worked."""
+    from scaffold.data import database as databases
+
+    holding = {
+        volume for service in desired.services if databases.database_of(service) for volume in service.volumes
+    }
+
+    def made(volume: str, created: datetime) -> None:
+        if volume in holding:
+            first_starts.begin(volume, created)
+
+    return made

@@ -14,7 +14,7 @@ import typer
 from scaffold import checkout as checkouts
 from scaffold import console, prompts
 from scaffold.cli import options
-from scaffold.cli.working import carry_out, changing, explained, tear_down, told_what_is_there, working
+from scaffold.cli.working import carry_out, changing, explained, tear_down, told, working
 from scaffold.clock import Clock
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, on_signals
@@ -81,11 +81,13 @@ def run(
             cancellation = Cancellation()
         else:
             cancellation = stack.enter_context(working(checkout, "run", no_wait=no_wait))
+        acts = not (dry_run or explain)
         session = stack.enter_context(
             opened(
                 checkout,
                 profiles=profiles,
-                write_env=not (dry_run or explain),
+                write_env=acts,
+                changes=acts,
                 allowed=frozenset(allow_secret or ()),
             )
         )
@@ -101,7 +103,7 @@ def run(
         workflow.check_builds(session, situation.plan)
         situation = workflow.guarded(session, situation, wishes, clock)
         if dry_run or explain:
-            _tell(situation, quiet=quiet)
+            told(situation, quiet=quiet)
             _show(situation, session, commands=explain, show_secrets=show_secrets, as_json=as_json)
             return
         with clock.phase("check ports"):
@@ -112,7 +114,7 @@ def run(
                 carry_out(session, images, cancellation, timeout, quiet=quiet, verbose=verbose)
             wishes = replace(wishes, build=False)
             situation = workflow.guarded(session, workflow.examine(session, wishes, clock), wishes, clock)
-        _tell(situation, quiet=quiet)
+        told(situation, quiet=quiet)
         workflow.settle_in(session)
         moved = workflow.moved_from(situation)
         if moved and not quiet:
@@ -121,13 +123,10 @@ def run(
             _tell_of_git(checkout)
         if situation.observed.containers and situation.plan.changes and not quiet:
             console.announce(situation.plan, session.desired.project)
+        situation = workflow.proving(situation)
         began = clock.now()
         with clock.phase("apply"):
             applied = carry_out(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
-            for note in applied.notes:
-                console.note(note)
-        with clock.phase("prove what was left alone"), told_what_is_there(session):
-            workflow.verify(session, situation, cancellation, timeout)
         with clock.phase("read the result"):
             after = workflow.after(session, situation)
     if as_json:
@@ -227,7 +226,7 @@ def plan(
         situation = workflow.examine(session, Wishes(show_secrets=show_secrets))
         workflow.check_builds(session, situation.plan)
         situation = workflow.guarded(session, situation)
-        _tell(situation, quiet=False)
+        told(situation)
         _show(situation, session, commands=commands, show_secrets=show_secrets, as_json=as_json)
     if exit_code and situation.plan.changes:
         raise typer.Exit(2)
@@ -387,11 +386,6 @@ def _tell_of_git(checkout: checkouts.Checkout) -> None:
 
     if found := unignored.state(checkout):
         console.warn(f"{unignored.sentence(found)} `scaffold doctor --fix` keeps it out, after asking.")
-
-
-def _tell(situation: Situation, *, quiet: bool) -> None:
-    for note in () if quiet else situation.notes:
-        console.note(note)
 
 
 def _show(

@@ -111,7 +111,7 @@ def db(
         if set_password and not explain:
             # It may stop the database and start it again.
             stack.enter_context(working(checkout, "db --set-password", no_wait=False))
-        session = stack.enter_context(opened(checkout))
+        session = stack.enter_context(opened(checkout, changes=set_password and not explain))
         found = next(filter(None, map(databases.database_of, session.desired.services)), None)
         if found is None:
             raise ProjectError(

@@ -13,7 +13,7 @@ import typer
 from scaffold import checkout as checkouts
 from scaffold import console
 from scaffold.cli import completion, options
-from scaffold.cli.working import carry_out, changing, explained
+from scaffold.cli.working import carry_out, changing, explained, told
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, on_signals
 from scaffold.session import opened
@@ -367,6 +367,7 @@ def restart(
         from scaffold.stack.steps import Prove
 
         situation = workflow.examine(session)
+        told(situation, quiet=quiet)
         steps = planning.restart(situation.desired, situation.observed, [service] if service else [])
         if not steps.changes:
             if service:

@@ -134,6 +134,7 @@ def clean(
       scaffold clean myapp-1a2b3c4d --delete-data myapp-1a2b3c4d_db-data
     """
     named = tuple(delete_data or ())
+    from scaffold.engine import oneoff
     from scaffold.engine import projects as reader
     from scaffold.engine.client import Engine
     from scaffold.stack import projects as planning
@@ -158,6 +159,8 @@ def clean(
             named = (*named, *_typed(_data_of(gone, but=named)))
             steps = planning.cleaning(left, named)
         reader.still_gone(engine, left)
+        for item in gone:
+            oneoff.sweep(engine, item.name)
         _remove(engine, steps, quiet=quiet)
     kept = _data_of(gone, but=named)
     document = {

@@ -67,11 +67,23 @@ def changing(
             Cancellation() if explain else stack.enter_context(working(checkout, command, no_wait=no_wait))
         )
         session = stack.enter_context(
-            opened(checkout, profiles=profiles, write_env=write_env and not explain, allowed=allowed)
+            opened(
+                checkout,
+                profiles=profiles,
+                write_env=write_env and not explain,
+                changes=not explain,
+                allowed=allowed,
+            )
         )
         yield cancellation, session
         for note in session.notes:
             console.note(note)
+
+
+def told(situation: Situation, *, quiet: bool = False) -> None:
+    """Say what is to be known before anything is done; what is said of data is said in any case."""
+    for note in (*(() if quiet else situation.notes), *situation.doubts):
+        console.note(note)
 
 
 def carry_out(

@@ -20,7 +20,7 @@ from scaffold.console.tables import duration
 from scaffold.console.terminal import Look, cells, clean, cut, quote
 from scaffold.errors import Interrupted
 from scaffold.stack.plan import Plan
-from scaffold.stack.progress import Event, Failed, Finished, Output, Report, Started
+from scaffold.stack.progress import Event, Failed, Finished, Output, Report, Said, Started
 from scaffold.stack.steps import Prove, Step, words
 
 PATIENCE = 0.15
@@ -102,6 +102,8 @@ class Progress:
                     self._print(self._announced(index, step))
                 case Output(index=index, line=line):
                     self._print(self._heard(index, clean(line)))
+                case Said():
+                    self._print(self._told(event))
                 case Finished(index=index):
                     self._running.pop(index, None)
                     self._seconds[index] = event.seconds
@@ -125,8 +127,15 @@ class Progress:
             return []
         return quote([line], self._look)
 
+    def _told(self, event: Said) -> list[str]:
+        """Return what is said also to who wants to hear nothing: it is about data."""
+        text = terminal.wrap(self._look.safe(event.text), self._look.width)
+        return self._look.commands(text).split("\n")
+
     def _finished(self, event: Finished) -> list[str]:
         change = self._of[event.index]
+        if isinstance(event.step, Prove) and event.step.left_alone:
+            return []
         if self._quiet or any(index not in self._seconds for index in change.indexes):
             return []
         seconds = sum(self._seconds[index] for index in change.indexes)

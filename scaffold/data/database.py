@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from scaffold.data.model import Attempt, Command, Database, Kind, NotYet, OneOff, Ready, Refused
+from scaffold.data.model import Attempt, Command, Database, Kind, NotYet, OneOff, Place, Ready, Refused
 from scaffold.data.mongo import Mongo
 from scaffold.data.postgres import Postgres
 from scaffold.errors import DataRefused, NotReady, ProjectError
@@ -22,6 +22,7 @@ POLL = 0.015
 TRY = 3.0
 """Seconds that one try may take: a live server answers sooner, a hung one must not hold up Ctrl-C."""
 
+ANYWHERE = Place()
 KINDS: tuple[Kind, ...] = (Postgres(), Mongo())
 
 
@@ -139,13 +140,12 @@ def set_password(database: Database) -> Command | OneOff:
     return database.kind.set_password(database, database.user, database.password)
 
 
-def explain(database: Database, log: Sequence[str], limits: Sequence[str] = ()) -> DataRefused | None:
+def explain(database: Database, log: Sequence[str], place: Place = ANYWHERE) -> DataRefused | None:
     """Return why the server does not start on its volume, read from its log; None when that does not say.
 
-    Pass a few hundred lines: MongoDB prints some forty more after the one that counts. `limits` are the sizes
-    that compose.yaml gives its volumes, such as `size=64m of volume db-data`.
+    Pass a few hundred lines: MongoDB prints some forty more after the one that counts.
     """
-    return database.kind.explain(database, log, limits)
+    return database.kind.explain(database, log, place)
 
 
 def _split(image: str) -> tuple[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from scaffold.data.layout import Layout
@@ -85,6 +86,39 @@ class OneOff:
     script: Command
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a server's data is, as far as its errors speak of it."""
+
+    volume: str = ""
+    """Its name on the engine; empty where it is no named volume."""
+    image: str = ""
+    """What reads it."""
+    limits: tuple[str, ...] = ()
+    """Sizes that compose.yaml sets, such as `size=64m of volume db-data`."""
+
+
+class Stage(StrEnum):
+    """How far the first start of a database came, as its files show it."""
+
+    EMPTY = "empty"
+    CUT_SHORT = "cut short"
+    """The image's own initialisation did not come to its end, and nobody else has written there."""
+    UNDERSTOOD = "understood"
+    """A server can start on it, or will say why not; nothing has to be done before."""
+    DOUBTFUL = "doubtful"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a directory in which an image keeps a database."""
+
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of everything that is no folder, by its path in the directory."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """What stands in those of the kind's `telling` files that are there."""
+
+
 class Kind(Protocol):
     """What differs between databases. Values and commands only: what has an effect is done by others.
 
@@ -114,6 +148,19 @@ class Kind(Protocol):
     def configured(self, service: Service, command: Sequence[str], version: str) -> Database:
         """Return the database that a service's environment and the words of its command describe."""
 
+    @property
+    def telling(self) -> tuple[str, ...]:
+        """The small files that `stage` reads."""
+
+    def directory(self, environment: Mapping[str, str]) -> str:
+        """Return where a container with this environment keeps its files; empty when that is not known."""
+
+    def stage(self, contents: Contents, *, scripts: bool) -> tuple[Stage, str]:
+        """Return how far the first start on a directory came, and, where that is doubtful, why.
+
+        `scripts` says whether the image runs any while it initialises, which may have made tables.
+        """
+
     def mount_path(self, database: Database) -> str:
         """Return where the image of this version keeps what has to survive."""
 
@@ -131,7 +178,7 @@ class Kind(Protocol):
     def set_password(self, database: Database, user: str, password: str) -> Command | OneOff:
         """Return what gives an existing volume this password."""
 
-    def explain(self, database: Database, log: Sequence[str], limits: Sequence[str]) -> DataRefused | None:
+    def explain(self, database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
         """Return why the server does not start on its volume, read from its log."""
 
 

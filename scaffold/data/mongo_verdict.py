@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from scaffold.data.model import Database
+from scaffold.data.model import Database, Place
 from scaffold.data.verdict import DISK_FULL, PERMISSION, first, lines_of
 from scaffold.errors import DataRefused
 from scaffold.stack.verdict import Cause
@@ -40,17 +40,17 @@ _CAUSES = (
     ),
     Cause(
         r"WT_TRY_SALVAGE|WT_PANIC",
-        "{service}: files of the database are damaged.",
+        "{service}: files of the database in {volume} are damaged.",
         "Copy the volume before you try anything; then see `mongod --repair`, or restore from a dump.",
     ),
     PERMISSION,
 )
 
 
-def explain(database: Database, log: Sequence[str], limits: Sequence[str]) -> DataRefused | None:
+def explain(database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
     """Return the cause with the line that shows it, None when the log holds none that we know."""
     text = "\n".join(log)
-    return _version(database, text) or first(_CAUSES, database, text, limits)
+    return _version(database, text) or first(_CAUSES, database, text, place)
 
 
 def _version(database: Database, text: str) -> DataRefused | None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from scaffold.data import layout as layouts
-from scaffold.data.model import Attempt, Command, Database, NotYet, Ready, Refused, port_of
+from scaffold.data import unfinished
+from scaffold.data.model import (
+    Attempt,
+    Command,
+    Contents,
+    Database,
+    NotYet,
+    Place,
+    Ready,
+    Refused,
+    Stage,
+    port_of,
+)
 from scaffold.errors import DataRefused
 from scaffold.stack.desired import Service
 
@@ -42,6 +54,14 @@ class Postgres:
             name=service.env("POSTGRES_DB") or user,
             version=version,
         )
+
+    telling = (unfinished.OPTIONS, unfinished.CONTROL)
+
+    def directory(self, environment: Mapping[str, str]) -> str:
+        return environment.get("PGDATA", "").rstrip("/")
+
+    def stage(self, contents: Contents, *, scripts: bool) -> tuple[Stage, str]:
+        return unfinished.stage(contents, scripts=scripts)
 
     def mount_path(self, database: Database) -> str:
         if database.major is not None and database.major < 18:
@@ -94,10 +114,10 @@ class Postgres:
             ("psql", *options, "--username", user, "--dbname", "postgres", *_on_port(database)), script
         )
 
-    def explain(self, database: Database, log: Sequence[str], limits: Sequence[str]) -> DataRefused | None:
+    def explain(self, database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
         from scaffold.data import postgres_verdict
 
-        return postgres_verdict.explain(database, log, limits)
+        return postgres_verdict.explain(database, log, place)
 
 
 def _login(
@@ -174,8 +194,9 @@ def _classify(database: Database, fields: dict[str, str]) -> Attempt:
             DataRefused(
                 f"{database.service}: the server lets nobody in from outside the container; a first start "
                 "that was cut short leaves the volume like that.",
-                "If the volume never held data, begin anew: `scaffold destroy`, then `scaffold run`. "
-                "Otherwise add the line `host all all all scram-sha-256` to the pg_hba.conf in it.",
+                "Two ways on. If it may hold rows, add the line `host all all all scram-sha-256` to the "
+                "pg_hba.conf in it. If it never held any: `scaffold down`, then `docker volume rm` with its "
+                "name, which `scaffold volumes` shows, then `scaffold run`.",
                 evidence=(said,),
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from scaffold.data.model import Database
+from scaffold.data.model import Database, Place
 from scaffold.data.verdict import DISK_FULL, PERMISSION, first, lines_of
 from scaffold.errors import DataRefused
 from scaffold.stack.verdict import Cause
@@ -46,10 +46,9 @@ _CAUSES = (
     ),
     Cause(
         r"exists but is not empty",
-        "{service}: the volume holds files, but no finished database: it has another use, or its first "
-        "start was cut short. Nothing in it was changed.",
-        "Mount another volume at {path}, or, if this one never held data, remove it with `scaffold "
-        "destroy`, and run again.",
+        "{service}: {volume} holds files, but no finished database: it has another use, or its first start "
+        "was cut short. Nothing in it was changed.",
+        "{ways}",
     ),
     Cause(
         r"could not locate a valid checkpoint record|invalid checkpoint record"
@@ -57,19 +56,18 @@ _CAUSES = (
         r"|is not a database cluster directory|could not access the server configuration file"
         r'|could not open directory "pg_|could not open file "(?:global|base)/'
         r"|incorrect checksum in control file",
-        "{service}: files of the database are missing or damaged; a first start that was cut short looks the "
-        "same.",
-        "If the volume never held data, remove it with `scaffold destroy` and run again. Otherwise copy it "
-        "before you try anything, and restore from a dump.",
+        "{service}: files of the database in {volume} are missing or damaged; a first start that was cut "
+        "short looks the same. Nothing in it was changed.",
+        "{ways}",
     ),
     PERMISSION,
 )
 
 
-def explain(database: Database, log: Sequence[str], limits: Sequence[str]) -> DataRefused | None:
+def explain(database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
     """Return the cause with the line that shows it, None when the log holds none that we know."""
     text = "\n".join(log)
-    return _version(database, text) or first(_CAUSES, database, text, limits)
+    return _version(database, text) or first(_CAUSES, database, text, place)
 
 
 def _version(database: Database, text: str) -> DataRefused | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from scaffold.data.model import Database
+from scaffold.data.model import Database, Place
 from scaffold.errors import DataRefused
 from scaffold.stack.verdict import Cause
 
@@ -29,23 +29,37 @@ DISK_FULL = Cause(
 )
 
 
-def first(
-    causes: Sequence[Cause], database: Database, text: str, limits: Sequence[str]
-) -> DataRefused | None:
+def first(causes: Sequence[Cause], database: Database, text: str, place: Place) -> DataRefused | None:
     """Return the first cause that matches, with the line that shows it."""
     for cause in causes:
         found = re.search(cause.pattern, text)
         if found:
             path = database.kind.mount_path(database)
             words = {"service": database.service, "title": database.title, "path": path}
+            words |= {"volume": f"volume {place.volume}" if place.volume else "the volume"}
+            words |= {"ways": ways_on(place)}
             hint = cause.hint.format(**words)
-            if cause is DISK_FULL and limits:
+            if cause is DISK_FULL and place.limits:
                 hint = (
-                    f"compose.yaml limits it: {', '.join(limits)}. Raise that; a volume keeps its old size "
-                    "until it is made anew."
+                    f"compose.yaml limits it: {', '.join(place.limits)}. Raise that; a volume keeps its old "
+                    "size until it is made anew."
                 )
             return DataRefused(cause.message.format(**words), hint, evidence=lines_of(text, found))
     return None
+
+
+def ways_on(place: Place) -> str:
+    """Return the two ways on from data that no server starts on: what may hold rows, and what never did."""
+    if not place.volume:
+        return (
+            "If it may hold rows, copy it before you try anything, and restore from a dump. If it never held "
+            "any, mount another one."
+        )
+    look = f"docker run --rm -it --volume {place.volume}:/data:ro --entrypoint sh {place.image}"
+    return (
+        f"Two ways on. If it may hold rows, look at them with `{look}`, and restore from a dump. If it never "
+        f"held any: `scaffold down`, then `docker volume rm {place.volume}`, then `scaffold run`."
+    )
 
 
 def lines_of(text: str, found: re.Match[str]) -> tuple[str, ...]:

@@ -231,7 +231,8 @@ _SHAPES: tuple[tuple[re.Pattern[str], Shape], ...] = tuple(
         (r"GET /system/df", _fields(Volumes=Filled(Items(_VOLUME)))),
         (r"GET /distribution/.+/json", Table(ANY)),
         (r"POST /(containers|networks)/create", _fields(Id=ID)),
-        (r"POST /volumes/create", _fields(Name=NAME)),
+        (r"POST /volumes/create", _VOLUME),
+        (r"POST /containers/[^/]+/wait", _fields(StatusCode=NUMBER)),
         (r"POST /containers/[^/]+/exec", _fields(Id=ID)),
     )
 )

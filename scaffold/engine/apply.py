@@ -12,18 +12,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from scaffold.engine.answers import moment
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import TIMEOUT, Refused
 from scaffold.errors import EngineError, Interrupted, ScaffoldError
 from scaffold.interrupt import Cancellation
+from scaffold.project import first_starts
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Network, Service, container_names, container_request
 from scaffold.stack.plan import Plan
-from scaffold.stack.progress import Failed, Finished, Output, Report, Started
+from scaffold.stack.progress import Failed, Finished, Output, Report, Said, Started
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,
@@ -36,6 +39,7 @@ from scaffold.stack.steps import (
     RemoveNetwork,
     RemoveVolume,
     SetAsideContainer,
+    SetAsideData,
     StartContainer,
     Step,
     StopContainer,
@@ -46,8 +50,8 @@ from scaffold.stack.steps import (
 Prover = Callable[[Prove], str]
 """Wait until a service is ready; returns how it was proven, raises NotReady or DataRefused."""
 
-Mend = Callable[[Service, str], str]
-"""Mend what keeps a container from starting, if anything can be mended; returns what was done, or nothing."""
+VolumeMade = Callable[[str, datetime], None]
+"""Hear of a volume that did not exist before, and when it was made, before anything is started on it."""
 
 PULSE = 0.1
 """Seconds between two looks for a signal."""
@@ -60,8 +64,6 @@ class Applied:
     """How an apply went: seconds by step index, for `--timings`."""
 
     spans: dict[int, tuple[float, float]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    """What was mended on the way, in sentences."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Work:
     cancellation: Cancellation
     variables: Mapping[str, str] = field(default_factory=dict)
     """Those of .env, for build secrets that name one."""
-    mend: Mend = lambda _service, _container: ""
+    volume_made: VolumeMade = lambda _volume, _created: None
     allowed: frozenset[str] = frozenset()
     """Names of secrets that a person lets into an image."""
     thorough: bool = False
@@ -112,7 +114,7 @@ def apply(plan: Plan, work: Work) -> Applied:
         try:
             detail = _do(step, index, work)
             if detail and not isinstance(step, Prove):
-                applied.notes.append(detail)
+                work.report(Said(index, step, detail))
         except ScaffoldError as raised:
             error = raised
         except BaseException as raised:  # noqa: BLE001 - a thread's error must reach the person
@@ -175,27 +177,42 @@ def _do(step: Step, index: int, work: Work) -> str:
             case RemoveNetwork(name=name):
                 _gone(lambda: engine.delete(f"/networks/{name}"))
             case CreateVolume():
-                _create_volume(step, desired, engine)
+                _create_volume(step, work)
             case RemoveVolume(name=name):
-                _gone(lambda: engine.delete(f"/volumes/{name}"))
+                _remove_volume(name, engine)
             case RemoveImage(reference=reference):
                 _gone(lambda: engine.delete(f"/images/{quote(reference)}"))
             case CreateContainer():
                 _create_container(step, desired, engine)
             case SetAsideContainer(name=name):
                 _gone(lambda: engine.post(f"/containers/{name}/rename", name=step.aside))
+            case SetAsideData():
+                from scaffold.engine import asides
+
+                return asides.set_aside(step, desired, engine)
             case StartContainer(name=name):
-                return _start(name, work)
-            case UnpauseContainer(name=name):
-                engine.post(f"/containers/{name}/unpause")
-            case StopContainer(name=name, timeout=timeout):
-                stop(name, timeout, engine)
-            case RemoveContainer(name=name):
-                # Anonymous volumes stay: whether they hold somebody's data cannot be known.
-                _gone(lambda: engine.delete(f"/containers/{name}"))
+                _start(name, work)
             case Prove():
                 return work.prove(step)
+            case UnpauseContainer() | StopContainer() | RemoveContainer():
+                _end(step, engine)
     return ""
+
+
+def _end(step: UnpauseContainer | StopContainer | RemoveContainer, engine: Engine) -> None:
+    match step:
+        case UnpauseContainer(name=name):
+            engine.post(f"/containers/{name}/unpause")
+        case StopContainer(name=name, timeout=timeout):
+            stop(name, timeout, engine)
+        case RemoveContainer(name=name):
+            # Anonymous volumes stay: whether they hold somebody's data cannot be known.
+            _gone(lambda: engine.delete(f"/containers/{name}"))
+
+
+def _remove_volume(name: str, engine: Engine) -> None:
+    _gone(lambda: engine.delete(f"/volumes/{name}"))
+    first_starts.forget(name)
 
 
 def _gone(remove: Callable[[], object]) -> None:
@@ -243,24 +260,24 @@ def _ipam(network: Network) -> dict[str, object]:
     }
 
 
-def _create_volume(step: CreateVolume, desired: Desired, engine: Engine) -> None:
-    volume = step.volume
+def _create_volume(step: CreateVolume, work: Work) -> None:
+    volume, desired = step.volume, work.desired
     labels = dict(volume.labels) | {
         names.PROJECT: desired.project,
         names.VOLUME: volume.key,
         names.PATH: desired.path,
     }
     request = {"Name": volume.name, "DriverOpts": dict(volume.options), "Labels": labels}
-    made = engine.post("/volumes/create", request | ({"Driver": volume.driver} if volume.driver else {}))
+    made = work.engine.post("/volumes/create", request | ({"Driver": volume.driver} if volume.driver else {}))
     # The engine answers with the volume of this name that somebody else has made meanwhile.
-    found = made.get("Labels") if isinstance(made, Mapping) else None
-    owner = found.get(names.PROJECT, "") if isinstance(found, Mapping) else ""
-    path = found.get(names.PATH, "") if isinstance(found, Mapping) else ""
+    owner, path = made["Labels"].get(names.PROJECT, ""), made["Labels"].get(names.PATH, "")
     if (owner and owner != desired.project) or (path and path != desired.path):
         raise EngineError(
             f"Volume {volume.name} was made meanwhile by project {owner}{f' in {path}' if path else ''}.",
             "Repeat the command: it says whether the two are in each other's way.",
         )
+    if made["Labels"] == labels and made.get("CreatedAt"):
+        work.volume_made(volume.name, moment(made["CreatedAt"]))
 
 
 def _create_container(step: CreateContainer, desired: Desired, engine: Engine) -> None:
@@ -268,20 +285,17 @@ def _create_container(step: CreateContainer, desired: Desired, engine: Engine) -
     engine.post("/containers/create", request, name=step.name, platform=step.service.platform)
 
 
-def _start(name: str, work: Work) -> str:
+def _start(name: str, work: Work) -> None:
     """Start a container; before its first start it gets its inline secrets and configs.
 
     Not at its creation: whoever is killed between the two would leave one that only looks complete.
-    Returns what had to be mended first.
     """
     engine = work.engine
     services = work.desired.services
     service = next((item for item in services if name in container_names(work.desired, item)), None)
     if service and service.files and engine.get(f"/containers/{name}/json")["State"]["Status"] == "created":
         engine.unpack(name, _archive(service))
-    mended = work.mend(service, name) if service else ""
     engine.post(f"/containers/{name}/start")
-    return mended
 
 
 def _archive(service: Service) -> bytes:

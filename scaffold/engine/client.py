@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -123,6 +123,11 @@ class Engine:
         """Unpack a tar at the root of a container, running or not."""
         target = with_query(f"/containers/{container}/archive", {"path": "/"})
         self._raw("PUT", target, archive, "application/x-tar")
+
+    def unpack_into(self, container: str, path: str, archive: Iterable[bytes], timeout: float) -> None:
+        """Unpack a tar of any size in a folder of a container, as it comes."""
+        target = with_query(f"/containers/{container}/archive", {"path": path})
+        self._wire.raw("PUT", f"{self._prefix}{target}", timeout, archive, "application/x-tar")
 
     def printed(self, container: str, command: list[str]) -> bytes:
         """Return what a command inside a running container prints, on either stream."""

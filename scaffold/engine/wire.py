@@ -106,7 +106,7 @@ class Wire:
         method: str,
         path: str,
         timeout: float,
-        body: bytes | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         kind: str = "application/json",
     ) -> bytes:
         """Return the answer as it is. Raises Refused for an error."""
@@ -352,7 +352,11 @@ class _Connection(http.client.HTTPConnection):
 
 
 def _ask(
-    connection: _Connection, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    connection: _Connection,
+    method: str,
+    path: str,
+    body: bytes | Iterable[bytes] | None,
+    headers: Mapping[str, str],
 ) -> http.client.HTTPResponse:
     try:
         connection.request(method, path, body, dict(headers))

@@ -31,6 +31,7 @@ from scaffold.stack.steps import (
     RemoveNetwork,
     RemoveVolume,
     SetAsideContainer,
+    SetAsideData,
     StartContainer,
     Step,
     StopContainer,
@@ -261,8 +262,29 @@ def _lines(step: Step, desired: Desired, shell: _Shell) -> Iterator[Command]:
             yield Command(f"DELETE THE DATA{why}", shell.join("docker", "volume", "rm", name))
         case RemoveImage(reference=reference):
             yield Command(f"remove the image{why}", shell.join("docker", "image", "rm", reference))
+        case SetAsideData():
+            yield from _set_aside(step, shell)
         case _:
             yield from _container_lines(step, desired, shell, why)
+
+
+def _set_aside(step: SetAsideData, shell: _Shell) -> Iterator[Command]:
+    """What the engine's API does without a program of the image's is said with the image's own ones."""
+    task = ("docker", "run", "--rm", "--network", "none", "--user", "0", "--volume", f"{step.volume}:/volume")
+    inside = ("--entrypoint", "sh", step.service.image, "-c")
+    if step.directory:
+        parent = step.aside.rpartition("/")[0]
+        script = (
+            f"cd /volume && mkdir -p {parent} && mv {shlex.quote(step.directory)} {shlex.quote(step.aside)}"
+        )
+        yield Command(f"set aside what is in it: {step.reason}", shell.join(*task, *inside, script))
+        return
+    label = f"{names.ASIDE}={step.volume}"
+    text = shell.join("docker", "volume", "create", "--label", label, step.aside)
+    yield Command(f"a volume for what is set aside: {step.reason}", text)
+    script = "cp -a /volume/. /aside/ && diff -r /volume /aside && find /volume -mindepth 1 -delete"
+    text = shell.join(*task, "--volume", f"{step.aside}:/aside", *inside, script)
+    yield Command("copy all of it, compare, and only then remove it where it was", text)
 
 
 def _container_lines(step: Step, desired: Desired, shell: _Shell, why: str) -> Iterator[Command]:

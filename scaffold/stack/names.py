@@ -28,6 +28,8 @@ ONCE = "dev.scaffold.once"
 """In compose.yaml, on a one-shot: `volume` says that all it does is in the volumes behind it."""
 HELPER = "dev.scaffold.helper"
 """On a container that is made for one task and removed again: the project that it is made for."""
+ASIDE = "dev.scaffold.aside"
+"""On a volume with what was set aside: the volume in which it was."""
 
 
 def checkout_hash(real_path: str) -> str:

@@ -56,6 +56,12 @@ class Container:
         """Return whether it is a `docker compose run` container: nobody's business but its maker's."""
         return self.labels.get(names.ONE_OFF, "False") == "True"
 
+    @property
+    def config(self) -> Mapping[str, object]:
+        """Return what it was made of, its image's part included, in the engine's words."""
+        found = self.body.get("Config")
+        return found if isinstance(found, Mapping) else {}
+
     def reachable(self, target: str) -> tuple[str, int] | None:
         """Return where this machine reaches a port such as `8000/tcp`, None when it is not published."""
         for port, host, number in self.ports:
@@ -124,6 +130,23 @@ class Completion:
 
 
 @dataclass(frozen=True)
+class FirstStart:
+    """A volume on which a database was started for the first time, and no login has worked since."""
+
+    service: str
+    volume: str
+    created: datetime
+    cut_short: bool
+    """Its initialisation did not come to its end, and nobody's data can be in it."""
+    doubt: str = ""
+    """Why that cannot be said for certain; then it is left as it is."""
+    directory: str = ""
+    """Of the data, in the volume; empty where that is all of it."""
+    aside: str = ""
+    """Where what is left of it goes: another volume, or, where there is a directory, a folder of this one."""
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything of one project on one engine; images by the reference that a service uses."""
 
@@ -132,6 +155,9 @@ class Observed:
     volumes: tuple[Volume, ...] = ()
     images: Mapping[str, Image] = field(default_factory=dict)
     completions: tuple[Completion, ...] = ()
+    first_starts: tuple[FirstStart, ...] = ()
+    unproven: tuple[str, ...] = ()
+    """Running containers of databases that have not accepted this login since they were started."""
     others: tuple[Container, ...] = ()
     """Containers with the project's name that were made from other compose files: none of ours."""
 

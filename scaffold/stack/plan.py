@@ -30,6 +30,7 @@ from scaffold.stack.steps import (
     RemoveNetwork,
     RemoveVolume,
     SetAsideContainer,
+    SetAsideData,
     StartContainer,
     Step,
     StopContainer,
@@ -95,6 +96,8 @@ class _Draft:
     """The plan while it is being written; `add` returns the index that later steps wait for."""
 
     steps: list[Planned] = field(default_factory=list)
+    asides: dict[str, int] = field(default_factory=dict)
+    """The step that sets aside what is in a volume."""
 
     def add(self, step: Step, after: Iterable[int | None] = ()) -> int:
         waits = tuple(sorted({index for index in after if index is not None}))
@@ -128,6 +131,7 @@ def plan(desired: Desired, observed: Observed, wishes: Wishes = NOTHING_MORE) ->
     stops = _removals(draft, desired, observed, services, states, images, stale, whole=not wishes.services)
     networks = _networks(draft, desired, services, observed, stale, stops)
     volumes = _volumes(draft, desired, services, observed)
+    _asides(draft, services, observed, states, stops)
     _containers(draft, desired, services, observed, states, images, networks, volumes, stops)
     if not wishes.services:
         _unused_networks(draft, desired, observed, stops)
@@ -146,6 +150,24 @@ def _check_containers(desired: Desired, services: tuple[Service, ...], observed:
                     f"Remove it with `docker rm -f {name}`, which keeps its volumes, or give the service "
                     "another name.",
                 )
+
+
+def with_proofs(plan: Plan, desired: Desired, observed: Observed) -> Plan:
+    """Return the plan with proofs, at its end, of what it leaves alone: "up" is never only assumed.
+
+    A service that answers HTTP is asked each time; a database as long as nobody has logged in to it since it
+    was started.
+    """
+    proven = {item.step.service.name for item in plan.steps if isinstance(item.step, Prove)}
+    before = tuple(range(len(plan.steps)))
+    more = [
+        Planned(Prove(service, names_of, "already running", left_alone=True), before)
+        for service in desired.services
+        if service.name not in proven
+        for names_of in [tuple(wish.container_names(desired, service))]
+        if service.ready_path or any(name in observed.unproven for name in names_of)
+    ]
+    return Plan((*plan.steps, *more))
 
 
 def teardown(
@@ -754,6 +776,31 @@ def _volumes(
     return made
 
 
+def _asides(
+    draft: _Draft,
+    services: tuple[Service, ...],
+    observed: Observed,
+    fates: Mapping[str, _Fate],
+    stops: Mapping[str, int],
+) -> None:
+    """Set aside what cut-short first starts left of the databases that are about to start again."""
+    for found in observed.first_starts:
+        service = next((item for item in services if item.name == found.service), None)
+        if service is None or not found.cut_short or not fates[service.name].moves:
+            continue
+        waits = [stops.get(item.name) for item in observed.containers if found.volume in item.volumes]
+        where = f"{found.aside} in it" if found.directory else f"volume {found.aside}"
+        step = SetAsideData(
+            service,
+            found.volume,
+            found.created,
+            found.directory,
+            found.aside,
+            f"its first start was cut short; what that left goes to {where}",
+        )
+        draft.asides[found.volume] = draft.add(step, waits)
+
+
 def _containers(
     draft: _Draft,
     desired: Desired,
@@ -782,6 +829,8 @@ def _containers(
                 waits += started.get(need.service, [])
             else:
                 waits += proofs.get(need.service, [])
+        # What was set aside of a volume has to be out of the way of whoever starts on it.
+        waits += [draft.asides[item] for item in service.volumes if item in draft.asides]
         starts: list[int] = []
         numbers = wish.container_names(desired, service)
         for name, number in numbers.items():

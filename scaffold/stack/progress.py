@@ -26,6 +26,15 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What a person has to know of what the step has done to data."""
+
+    index: int
+    step: Step
+    text: str
+
+
+@dataclass(frozen=True)
 class Finished:
     index: int
     step: Step
@@ -42,7 +51,7 @@ class Failed:
     error: ScaffoldError
 
 
-Event = Started | Output | Finished | Failed
+Event = Started | Output | Said | Finished | Failed
 
 Report = Callable[[Event], None]
 """Is called from several threads."""

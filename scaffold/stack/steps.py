@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from scaffold.stack import names
@@ -94,6 +95,21 @@ class SetAsideContainer:
 
 
 @dataclass(frozen=True)
+class SetAsideData:
+    """Set aside what a first start that was cut short has left, so that the image can begin anew."""
+
+    service: Service
+    volume: str
+    created: datetime
+    directory: str
+    """Of the data, in the volume; empty where that is all of it."""
+    aside: str
+    """Where it goes: another volume, or a folder of the same one where there is a directory."""
+    reason: str
+    impact: Impact = Impact.DATA
+
+
+@dataclass(frozen=True)
 class StartContainer:
     name: str
     reason: str
@@ -131,6 +147,8 @@ class Prove:
     containers: tuple[str, ...]
     reason: str
     impact: Impact = Impact.NONE
+    left_alone: bool = False
+    """Nothing is done to the service: that it is well was only assumed."""
 
 
 Step = (
@@ -143,6 +161,7 @@ Step = (
     | RemoveImage
     | CreateContainer
     | SetAsideContainer
+    | SetAsideData
     | StartContainer
     | UnpauseContainer
     | StopContainer
@@ -172,13 +191,23 @@ def words(step: Step) -> tuple[str, str, str]:
             return "create", "container", name
         case SetAsideContainer(name=name):
             return "set aside", "container", name
+        case SetAsideData(volume=volume):
+            return "set aside", "data", volume
         case StartContainer(name=name):
             return "start", "container", name
         case UnpauseContainer(name=name):
             return "unpause", "container", name
+        case _:
+            return _container_words(step)
+
+
+def _container_words(step: Step) -> tuple[str, str, str]:
+    match step:
         case StopContainer(name=name):
             return "stop", "container", name
         case RemoveContainer(name=name):
             return "remove", "container", name
         case Prove(service=service):
             return ("complete" if service.one_shot else "prove"), "service", service.name
+        case _:
+            raise AssertionError(f"no words for {step}")
