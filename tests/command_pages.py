@@ -12,7 +12,7 @@ from scaffold.cli.app import COMMANDS
 
 PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 
-GROUPS = {"template": ("add", "list", "show", "versions", "remove")}
+GROUPS = {"template": ("add", "list", "show", "versions", "remove", "new", "lint", "test", "release")}
 """Commands that have commands of their own."""
 ALL = tuple(
     word for name in COMMANDS for word in (name, *(f"{name} {inner}" for inner in GROUPS.get(name, ())))

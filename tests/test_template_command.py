@@ -331,3 +331,33 @@ def test_messages_of_the_template_are_shown(tmp_path: Path) -> None:
     folder = repository(tmp_path / "t", {**TINY, "copier.yml": TINY["copier.yml"] + said}, "v1.0.0")
     assert "Made shop." in scaffold("new", "shop", "--template", str(folder))
     assert json.loads(scaffold("new", "two", "--template", str(folder), "--json"))["message"] == "Made two."
+
+
+def test_name_of_the_project_needs_no_default(tmp_path: Path) -> None:
+    folder = repository(tmp_path / "t", {**TINY, "copier.yml": "project_name: {type: str}\n"}, "v1.0.0")
+    scaffold("new", "shop", "--defaults", "--template", str(folder))
+    assert answers_in("shop")["project_name"] == "shop"
+
+
+@pytest.mark.parametrize("answers_file", [".answers/base.yml", None])
+def test_answers_file_is_anywhere_or_nowhere(tmp_path: Path, answers_file: str | None) -> None:
+    files = dict(TINY) if answers_file else {key: TINY[key] for key in ("copier.yml", "README.md.jinja")}
+    setting = f"_answers_file: {answers_file}\n" if answers_file else ""
+    folder = repository(tmp_path / "t", {**files, "copier.yml": TINY["copier.yml"] + setting}, "v1.0.0")
+    scaffold("new", "shop", "--template", str(folder))
+    assert Path("shop/README.md").read_text() == "shop v1.0.0\n"
+    if answers_file:
+        assert yaml.safe_load(Path("shop", answers_file).read_text())["_commit"] == "v1.0.0"
+
+
+def test_external_data_and_skipped_files_work(tmp_path: Path) -> None:
+    files = {
+        **TINY,
+        "copier.yml": TINY["copier.yml"]
+        + "_external_data: {other: extra.yml}\n_skip_if_exists: [once.txt]\n",
+        "once.txt": "once\n",
+        "data.txt.jinja": "{{ _external_data.other.key | default('nothing') }}\n",
+    }
+    scaffold("new", "shop", "--template", str(repository(tmp_path / "t", files, "v1.0.0")))
+    assert Path("shop/once.txt").read_text() == "once\n"
+    assert Path("shop/data.txt").read_text() == "nothing\n"

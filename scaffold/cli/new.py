@@ -110,7 +110,7 @@ def new(
                 if not (yes or pretend or answered.keys() <= given.keys()):
                     answered = _reviewed(source, place, answered)
             known = render.Answers(answered)
-        elif lacking := questions.missing(asked, {**known.suggested, **given}):
+        elif lacking := questions.missing(asked, {**known.suggested, **given, render.NAME: place.name}):
             raise lacking
         if pretend:
             made = project.preview(source, place, known)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaffold import console
-from scaffold.cli import consent, options
+from scaffold.cli import author, consent, options
 from scaffold.cli.completion import templates as complete
 from scaffold.errors import ScaffoldError, UsageError
 
@@ -258,6 +258,12 @@ def remove(
         mirror.remove(source.place)
         trust.forget(source.address)
     console.result({"removed": template}, as_json=as_json, text=f"Removed {template}.")
+
+
+app.command()(author.new)
+app.command()(author.lint)
+app.command("test")(author.try_out)
+app.command()(author.release)
 
 
 # ── parts ──────────────────────────────────────────────────────────────────────────────────────────────

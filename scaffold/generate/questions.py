@@ -86,7 +86,7 @@ def _question(name: str, details: Mapping[Any, Any], *, is_secret: bool) -> Ques
     return Question(
         name=name,
         type=declared if declared in _TYPES else "",
-        choices=_choices(details.get("choices")),
+        choices=static_choices(details.get("choices")),
         is_required="default" not in details and details.get("when", True) is True,
         is_list=bool(details.get("multiselect")),
         is_secret=is_secret,
@@ -96,7 +96,7 @@ def _question(name: str, details: Mapping[Any, Any], *, is_secret: bool) -> Ques
     )
 
 
-def _choices(declared: object) -> tuple[object, ...]:
+def static_choices(declared: object) -> tuple[object, ...]:
     """The values that can be chosen, or () if there are none or some of them are computed."""
     values: list[object] = []
     items = list(declared.items()) if isinstance(declared, dict) else declared
