@@ -80,17 +80,21 @@ def _older(engine: Engine, checkout: Checkout, desired: Desired) -> tuple[str, .
     """Look for what was made in this folder under another name, when nothing has the present one yet."""
     name = desired.project
     history = _History.read(engine, checkout)
+    source = folders.meaning(str(checkout.path), checkout.path).source
+    known = history.names_here(but={name})
+    if source is Source.FOLDER:
+        # Whoever renames such a folder renames the project.
+        known += tuple(item for item in folders.formerly(checkout.path) if item != name and history.of(item))
     older = [
         candidate
-        for candidate in map(history.candidate, history.names_here(but={name}))
+        for candidate in map(history.candidate, known)
         # Of those that another folder has made, or may have, the name of this one says that it knows.
         if not ((candidate.foreign or candidate.doubt) and identity.is_of(name, str(checkout.path)))
         and identity.rival(candidate.facts) is None
     ]
     if not older:
         return ()
-    source = folders.meaning(str(checkout.path), checkout.path).source
-    there = "; ".join(f"{item.name} ({identity.listed(item.here)})" for item in older)
+    there = "; ".join(f"{item.name} ({identity.listed(item.here or item.facts.traces)})" for item in older)
     if source is Source.SHELL:
         # A name for this one command, as a build server gives it.
         return (f"Beside {name}, this folder has what was made here as {there}.",)
@@ -188,6 +192,8 @@ class _History:
     traces: tuple[Trace, ...]
     here: frozenset[str]
     """The paths in them that lead to this folder."""
+    local: bool = True
+    """The engine is on this machine, and so are all those paths."""
 
     @classmethod
     def read(cls, engine: Engine, checkout: Checkout) -> _History:
@@ -199,6 +205,7 @@ class _History:
             checkout,
             traces,
             frozenset(path for path in paths if folders.is_same(Path(path), checkout.path)),
+            engine.is_local,
         )
 
     @property
@@ -233,6 +240,7 @@ class _History:
         return naming.Candidate(
             Facts(name, str(path), traces, tuple(meanings), record),
             here or tuple(item for item in traces if self._is_here(item)),
-            foreign=at_home and not known,
+            # On an engine for many, another machine may have a folder with the same path.
+            foreign=(at_home and not known) or (record is None and not self.local),
             doubt=next(iter(beside), ""),
         )

@@ -119,6 +119,17 @@ def record(project: str) -> Record | None:
         return None
 
 
+def formerly(here: Path) -> tuple[str, ...]:
+    """Return the projects that this user ran in this very folder while it had another name."""
+    inode = here.stat().st_ino
+    found = []
+    for file in sorted((checkouts.state_folder() / "projects").glob("*.json")):
+        known = record(file.stem)
+        if known and known.inode == inode and known.path != str(here) and not Path(known.path).exists():
+            found.append(file.stem)
+    return tuple(found)
+
+
 def remember(project: str, folder: Path) -> None:
     """Note that a project is run in a folder, unless that is known."""
     now = Record(str(folder), folder.stat().st_ino)

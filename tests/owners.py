@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import socketserver
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.projects import Project, until
@@ -76,3 +80,31 @@ def started(container: str) -> str:
         check=True,
     )
     return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def forwarded(path: str) -> Iterator[str]:
+    """Yield a DOCKER_HOST that seems to be another machine's, and leads to a socket of this one."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as engine:
+                engine.connect(path)
+                back = threading.Thread(target=_pump, args=(engine, self.request), daemon=True)
+                back.start()
+                _pump(self.request, engine)
+                back.join(5)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # The resolver knows this spelling; as an address it is none, so it may be any machine.
+        yield f"tcp://127.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)

@@ -21,7 +21,7 @@ from scaffold.stack.desired import Desired, Volume
 from scaffold.stack.plan import Plan, Planned
 from scaffold.stack.steps import CreateVolume
 from tests.crash.proxy import proxied
-from tests.owners import ROWS, compose, database, fill, rows, sql, started, written
+from tests.owners import ROWS, compose, database, fill, forwarded, rows, sql, started, written
 from tests.projects import Project, unused_port
 
 pytestmark = pytest.mark.engine
@@ -380,6 +380,35 @@ def test_orphan_keeps_its_volume_without_a_name(
     (project.folder / "compose.yaml").write_text(app + service.format(name="db"))
     project.scaffold("run")
     assert rows(database(project_name)) == ROWS
+
+
+def test_renamed_folder_that_gives_the_name_is_said(project_name: str, tmp_path: Path) -> None:
+    project = written(tmp_path / project_name, env="DB_PASSWORD=given\n")
+    project.scaffold("run")
+    fill(database(project_name))
+    moved = Project(project.folder.rename(tmp_path / f"{project_name}x"))
+    done = moved.scaffold("run", code=2)
+    assert hinted(done.err) == project_name
+    with moved.env_file.open("a") as file:
+        file.write(f"COMPOSE_PROJECT_NAME={project_name}\n")
+    moved.scaffold("run")
+    assert rows(database(project_name)) == ROWS
+
+
+def test_folder_of_another_machine_at_the_same_path_is_another_one(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    """Two people with one engine on a third machine: the path says nothing there."""
+    project = written(tmp_path / project_name)
+    project.scaffold("env", XDG_STATE_HOME=str(tmp_path / "one"))
+    name = project.name
+    project.env_file.unlink()
+    labels = {names.PROJECT: name, names.PATH: str(project.folder)}
+    engine.volumes.create(f"{name}_db-data", labels=labels)
+    with forwarded("/var/run/docker.sock") as host:
+        done = project.scaffold("env", XDG_STATE_HOME=str(tmp_path / "two"), DOCKER_HOST=host)
+    assert project.name == f"{name}-2"
+    assert f"volume {name}_db-data" in done.err, done
 
 
 # One data directory

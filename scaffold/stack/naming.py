@@ -84,6 +84,6 @@ def _passed(candidate: Candidate, name: str) -> str:
     there = f" Its data stays in volume {', '.join(data)}." if data else ""
     back = f" COMPOSE_PROJECT_NAME={candidate.name} in .env goes on with it."
     return (
-        f"{candidate.name} was made by another folder at this path, which was moved or removed: "
-        f"this one is {name}.{there}{back}"
+        f"{candidate.name} was made by another folder at this path (moved, removed, or on another "
+        f"machine): this one is {name}.{there}{back}"
     )
