@@ -1,4 +1,4 @@
-"""Ctrl-C while the project's state changes: the first one stops politely, the second one at once."""
+"""Ctrl-C and SIGTERM: a look ends at once, a change politely, and at the second one at once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 
 class Cancellation:
@@ -19,13 +24,35 @@ class Cancellation:
         self._callbacks: set[Callable[[], None]] = set()
         # A signal's handler runs in the midst of whatever the main thread does.
         self._guard = threading.RLock()
+        self._finishing = 0
+        self._since = 0.0
 
     @property
     def requested(self) -> bool:
         return self._event.is_set()
 
+    @property
+    def is_finishing(self) -> bool:
+        """Return whether what was begun has to come to its end first."""
+        return self._finishing > 0
+
+    @property
+    def seconds(self) -> float:
+        """Return how long ago the person gave up; zero before that."""
+        return time.monotonic() - self._since if self.requested else 0.0
+
+    @contextlib.contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Let what is begun in the block, by any thread, come to its end; the block looks for the request."""
+        self._finishing += 1
+        try:
+            yield
+        finally:
+            self._finishing -= 1
+
     def request(self) -> None:
         """Ask everything that waits to stop."""
+        self._since = self._since or time.monotonic()
         self._event.set()
         with self._guard:
             callbacks = tuple(self._callbacks)
@@ -49,6 +76,9 @@ class Cancellation:
 @contextlib.contextmanager
 def ended_by_sigterm() -> Iterator[None]:
     """Let SIGTERM end a wait in which nothing was begun yet, as Ctrl-C does by itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -64,6 +94,7 @@ def ended_by_sigterm() -> Iterator[None]:
 def on_signals(cancellation: Cancellation, notice: Callable[[], None]) -> Iterator[None]:
     """Turn SIGINT and SIGTERM into a request; a second one ends the process with exit code 130.
 
+    Where nothing has to come to its end first, the wait of the main thread ends at once, whatever it is for.
     What the engine is doing then is finished by the engine, and the next run goes on from there.
     """
 
@@ -72,6 +103,8 @@ def on_signals(cancellation: Cancellation, notice: Callable[[], None]) -> Iterat
             sys.stderr.write("\x1b[?25h\n" if sys.stderr.isatty() else "\n")
             os._exit(130)
         cancellation.request()
+        if not cancellation.is_finishing:
+            raise KeyboardInterrupt
         # A terminal that cannot be written to now must not keep anything from ending.
         with contextlib.suppress(OSError, RuntimeError):
             notice()
@@ -83,3 +116,17 @@ def on_signals(cancellation: Cancellation, notice: Callable[[], None]) -> Iterat
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def side_by_side(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield threads for looks; once the block fails, or is interrupted, nobody waits for them."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scaffold import checkout as checkouts
 from scaffold import completions, folders
 from scaffold.clock import Clock
-from scaffold.interrupt import Cancellation
+from scaffold.interrupt import Cancellation, side_by_side
 from scaffold.project import first_starts, proofs
 from scaffold.project.proofs import Proof
 from scaffold.session import Session
@@ -80,7 +79,7 @@ def examine(
         from scaffold.engine.settle import settle
 
         # Reading files and asking the engine do not wait for each other.
-        with ThreadPoolExecutor(1) as pool:
+        with side_by_side(1) as pool:
             builds = pool.submit(_builds, session)
             observed = _observed(session, desired)
             if checkouts.is_unsettled(session.checkout) and settle(engine, observed.containers):

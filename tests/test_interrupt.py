@@ -149,7 +149,8 @@ from scaffold.engine import inside
 from scaffold.interrupt import Cancellation, on_signals
 container, mark = sys.argv[1:]
 script = ("sh", "-c", f"touch /begun; sleep 3; : {mark}")
-with on_signals(Cancellation(), lambda: None):
+cancellation = Cancellation()
+with on_signals(cancellation, lambda: None), cancellation.finishing():
     print("ready", flush=True)
     if sys.stdin.readline() == "feed\\n":
         inside.feed(container, script, "")
@@ -340,8 +341,15 @@ def test_down_finishes_the_stop_that_it_began(
 ) -> None:
     project = handwritten(tmp_path / project_name, STUBBORN % "2s")
     project.scaffold("run")
+    since = int(time.time()) - 1
     process = project.start("down")
-    time.sleep(1)
+
+    def stopping() -> bool:
+        now = int(time.time())
+        wanted = {"type": "container", "event": "kill", "container": project.container("app")}
+        return any(engine.events(since=since, until=now, filters=wanted))
+
+    until(stopping, "the stop has begun")
     interrupt(process)
     done = interrupted(project, process)
     assert "exited: app" in done.err, done

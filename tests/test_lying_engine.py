@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -25,6 +26,8 @@ from tests.lying.trial import COMMANDS, attempt
 
 LIMIT = 25.0
 """Seconds for a command whose calls may take two each, on a busy machine."""
+SOON = 5.0
+"""Seconds from a signal to the end of a command, on a busy machine."""
 SOAK = bool(os.environ.get("SCAFFOLD_SOAK"))
 _ROUND = sorted(COMMANDS)
 PAIRS = [
@@ -70,6 +73,35 @@ def test_the_honest_engine_is_believed(tmp_path: Path) -> None:
         folder.mkdir()
         ending = attempt(folder, COMMANDS[name], None, None, LIMIT)
         assert (ending.code, ending.err) == (0, ""), ending
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "exec"])
+def test_every_wait_ends_by_signal(tmp_path: Path, command: str, number: signal.Signals) -> None:
+    if not SOAK and number is signal.SIGINT and command not in ("list", "run", "logs -f", "doctor"):
+        pytest.skip("in the long run")
+    ending = attempt(
+        tmp_path, COMMANDS[command], BY_NAME["silence"], None, LIMIT, patience=60.0, number=number
+    )
+    assert ending.code == 130, ending
+    assert ending.seconds < SOON, ending
+    quiet = command in ("stats", "events", "logs -f")  # what goes on until then ends without a word
+    assert ending.err.strip() in ("Interrupted.", *([""] if quiet else [])), ending
+
+
+def test_step_that_does_not_come_to_its_end_is_left_to_the_engine(tmp_path: Path) -> None:
+    ending = attempt(
+        tmp_path,
+        COMMANDS["down"],
+        BY_NAME["silence"],
+        "POST .*/stop",
+        60.0,
+        patience=60.0,
+        number=signal.SIGTERM,
+    )
+    assert ending.code == 130, ending
+    assert ending.seconds < 30.0, ending
+    assert "Now there: running: db, task." in ending.err, ending
 
 
 NOBODY = Desired("lied", "/nowhere")

@@ -17,6 +17,7 @@ from typer.models import CommandInfo
 
 from scaffold import __version__, console
 from scaffold.errors import Interrupted, ScaffoldError
+from scaffold.interrupt import ended_by_sigterm
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -64,6 +65,13 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run the command; typer would end it without a word at Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
@@ -129,7 +137,8 @@ def run(arguments: list[str]) -> int:
     """
     as_json = "--json" in arguments
     try:
-        code = app(arguments, prog_name="scaffold", standalone_mode=False)
+        with ended_by_sigterm():
+            code = app(arguments, prog_name="scaffold", standalone_mode=False)
         sys.stdout.flush()
     except ScaffoldError as error:
         console.error(error, as_json=as_json)

@@ -430,6 +430,8 @@ def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
         with (
             on_signals(cancellation, lambda: console.note("Stopping …")),
             cancellation.wakes(interrupted.set),
+            # Ctrl-C stops the project, whenever it comes.
+            cancellation.finishing(),
         ):
             sources = reach.log_sources(session, None)
             write = console.log([label for label, _ in sources], cancellation.request)

@@ -110,7 +110,8 @@ def db(
     with contextlib.ExitStack() as stack:
         if set_password and not explain:
             # It may stop the database and start it again.
-            stack.enter_context(working(checkout, "db --set-password", no_wait=False))
+            cancellation = stack.enter_context(working(checkout, "db --set-password", no_wait=False))
+            stack.enter_context(cancellation.finishing())
         session = stack.enter_context(opened(checkout, changes=set_password and not explain))
         found = next(filter(None, map(databases.database_of, session.desired.services)), None)
         if found is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,7 +100,7 @@ def stats(
             explained(lines, name, as_json=as_json)
             return
         show = console.repeated()
-        with on_signals(cancellation, lambda: None), cancellation.wakes(stop.set):
+        with on_signals(cancellation, lambda: None), cancellation.wakes(stop.set), _quietly():
             for found in usage.measure(session.engine, names, pause=1.0, stop=stop):
                 document = {"project": name, "time": datetime.now(UTC), "containers": found}
                 if not follow:
@@ -109,6 +111,13 @@ def stats(
                     break
     if cancellation.requested:
         raise typer.Exit(Interrupted.exit_code)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Let Ctrl-C end what only goes on until then, without a word."""
+    with contextlib.suppress(KeyboardInterrupt):
+        yield
 
 
 def _usage(found: tuple[Usage, ...]) -> str:
@@ -188,7 +197,7 @@ def events(
             if not console.item(event, as_json=as_json, text=_event(event)):
                 stop.set()
 
-        with on_signals(cancellation, lambda: None), cancellation.wakes(stop.set):
+        with on_signals(cancellation, lambda: None), cancellation.wakes(stop.set), _quietly():
             stream = reader.listen(session.engine, since=begin)
             console.note(f"Following {session.desired.project}. Ctrl-C ends it.")
             reader.follow(stream, session.desired, write, stop, inside=inside)

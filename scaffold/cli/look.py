@@ -89,7 +89,7 @@ def logs(
             lines = typed.logs(names, follow=follow, tail=tail, timestamps=timestamps)
             explained(lines, session.desired.project)
             return
-        with on_signals(cancellation, lambda: None), cancellation.wakes(ended.set):
+        with on_signals(cancellation, lambda: None), cancellation.wakes(ended.set), cancellation.finishing():
             reader.show(
                 session.engine,
                 sources,

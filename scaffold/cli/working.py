@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from scaffold.workflow import Situation
 
 
+_LAST_LOOK = 5.0
+"""Seconds that an interrupted command asks the engine for what is there now."""
+
+
 @contextlib.contextmanager
 def working(checkout: checkouts.Checkout, command: str, *, no_wait: bool) -> Iterator[Cancellation]:
     """Hold the project's lock, and turn Ctrl-C into a polite end."""
@@ -114,6 +118,7 @@ def told_what_is_there(session: Session) -> Iterator[None]:
         yield
     except Interrupted as error:
         try:
+            session.engine.hurry(_LAST_LOOK)
             there = workflow.whats_there(session)
         except (ScaffoldError, OSError):
             raise error from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 from scaffold.checkout import Checkout
@@ -12,6 +12,7 @@ from scaffold.doctor import machine, network, project
 from scaffold.doctor.finding import Finding, wrong
 from scaffold.engine.client import Engine
 from scaffold.errors import ScaffoldError
+from scaffold.interrupt import side_by_side
 
 Check = Callable[[], Finding | tuple[Finding, ...]]
 WORKERS = 16
@@ -20,7 +21,7 @@ WORKERS = 16
 def examine(checkout: Checkout | None, folder: Path) -> tuple[Finding, ...]:
     """Return what every check found, in the order of `_order`; without a project only the machine's."""
     with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(WORKERS))
+        pool = stack.enter_context(side_by_side(WORKERS))
         opening = pool.submit(_engine, stack)
         reading = pool.submit(project.description, checkout) if checkout else None
         first = [pool.submit(_safely, name, check) for name, check in _without_engine(checkout)]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from scaffold import files
 from scaffold.doctor import packages
 from scaffold.doctor.finding import Finding, fine, note, wrong
-from scaffold.engine import client, endpoint, plugins
+from scaffold.engine import children, client, endpoint, plugins
 from scaffold.engine.answers import moment
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.errors import ScaffoldError
@@ -25,6 +25,8 @@ from scaffold.errors import ScaffoldError
 OLDEST = {"buildx": (0, 13), "compose": (2, 20)}
 ROOM = 2 * 2**30
 """Bytes without which a build or a database soon stops."""
+PATIENCE = 10.0
+"""Seconds for a plugin to say its version."""
 DRIFT = 5.0
 """Seconds between two clocks from which certificates and tokens fail."""
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")
@@ -129,7 +131,18 @@ def plugin(name: str) -> Finding:
     except ScaffoldError as error:
         installing = packages.plugin_command(name, packages.candidate) if shutil.which("docker") else ()
         return wrong(name, error.message, "" if installing else error.hint or "", installing)
-    done = subprocess.run([*command, "version"], capture_output=True, text=True)
+    try:
+        done = subprocess.run(
+            [*command, "version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            **children.ours_alone(),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return wrong(name, f"{command[0]} does not run: {error}"[:200])
     found = re.search(r"\bv?(\d+)\.(\d+)\S*", done.stdout)
     if not found:
         return wrong(name, f"{command[0]} does not run: {(done.stderr or done.stdout).strip()[:200]}")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from scaffold.doctor.finding import Finding, fine, note, wrong
-from scaffold.engine import observe, plugins, refusals
+from scaffold.engine import children, observe, plugins, refusals
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.endpoint import chosen
 from scaffold.engine.wire import Refused
@@ -66,6 +66,7 @@ def build(engine: Engine, wanted: Iterable[str] = ()) -> Finding:
             errors="replace",
             timeout=PATIENCE,
             env=chosen().environment(os.environ),
+            **children.ours_alone(),
         )
     except subprocess.TimeoutExpired:
         return wrong(

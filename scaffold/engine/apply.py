@@ -9,8 +9,7 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -21,12 +20,12 @@ from scaffold.engine.answers import moment
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import TIMEOUT, Refused
 from scaffold.errors import EngineError, Interrupted, ScaffoldError
-from scaffold.interrupt import Cancellation
+from scaffold.interrupt import Cancellation, side_by_side
 from scaffold.project import first_starts
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Network, Service, container_names, container_request
 from scaffold.stack.plan import Plan
-from scaffold.stack.progress import Failed, Finished, Output, Report, Said, Started
+from scaffold.stack.progress import Event, Failed, Finished, Output, Report, Said, Started
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,
@@ -53,6 +52,8 @@ Prover = Callable[[Prove], str]
 VolumeMade = Callable[[str, datetime], None]
 """Hear of a volume that did not exist before, and when it was made, before anything is started on it."""
 
+GRACE = 12.0
+"""Seconds that a step may take to its end after Ctrl-C; a build that is given up has ten."""
 PULSE = 0.1
 """Seconds between two looks for a signal."""
 WORKERS = 16
@@ -94,6 +95,9 @@ def apply(plan: Plan, work: Work) -> Applied:
     waiting = {index: set(item.after) for index, item in enumerate(plan.steps)}
     applied = Applied()
     origin = time.monotonic()
+    abandoned = threading.Event()
+
+    report = _heard(work.report, abandoned)
 
     def one(index: int, step: Step) -> None:
         error: ScaffoldError | None = None
@@ -108,7 +112,7 @@ def apply(plan: Plan, work: Work) -> Applied:
     def told(index: int, step: Step) -> ScaffoldError | None:
         """Do a step between its two reports; return what went wrong with it."""
         begun = time.monotonic()
-        work.report(Started(index, step))
+        report(Started(index, step))
         error: ScaffoldError | None = None
         detail = ""
         try:
@@ -121,22 +125,23 @@ def apply(plan: Plan, work: Work) -> Applied:
             error = _unforeseen(step, raised)
         seconds = time.monotonic() - begun
         applied.spans[index] = (begun - origin, seconds)
-        work.report(Failed(index, step, seconds, error) if error else Finished(index, step, seconds, detail))
+        report(Failed(index, step, seconds, error) if error else Finished(index, step, seconds, detail))
         return error
 
     first_error: ScaffoldError | None = None
-    running = 0
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="step") as pool:
+    running: set[int] = set()
+    with contextlib.ExitStack() as stack, work.cancellation.finishing(), side_by_side(WORKERS) as pool:
+        stack.callback(abandoned.set)
         while True:
             if first_error is None and not work.cancellation.requested:
                 for index in [index for index, needs in waiting.items() if not needs]:
                     del waiting[index]
-                    running += 1
+                    running.add(index)
                     pool.submit(one, index, plan.steps[index].step)
             if not running:
                 break
-            index, error = _awaited(done)
-            running -= 1
+            index, error = _awaited(done, work.cancellation, _grace(plan, running))
+            running.remove(index)
             first_error = first_error or error
             for needs in waiting.values():
                 needs.discard(index)
@@ -147,20 +152,41 @@ def apply(plan: Plan, work: Work) -> Applied:
     return applied
 
 
+def _heard(report: Report, abandoned: threading.Event) -> Report:
+    """Return what reports until nobody waits any more: a thread must not write below the last word."""
+
+    def tell(event: Event) -> None:
+        if not abandoned.is_set():
+            report(event)
+
+    return tell
+
+
 def _unforeseen(step: Step, raised: BaseException) -> EngineError:
     error = EngineError(f"{' '.join(words(step))}: {type(raised).__name__}: {raised}")
     error.__cause__ = raised
     return error
 
 
-def _awaited(done: queue.SimpleQueue[tuple[int, ScaffoldError | None]]) -> tuple[int, ScaffoldError | None]:
+def _grace(plan: Plan, running: Iterable[int]) -> float:
+    """Return the seconds that what was begun may go on once the person has given up."""
+    steps = [plan.steps[index].step for index in running]
+    return GRACE + max((step.timeout for step in steps if isinstance(step, StopContainer)), default=0)
+
+
+def _awaited(
+    done: queue.SimpleQueue[tuple[int, ScaffoldError | None]], cancellation: Cancellation, grace: float
+) -> tuple[int, ScaffoldError | None]:
     """Return what comes next, and let Python see to signals meanwhile.
 
     One that arrives while the interpreter is just about to block would otherwise wait for the next step.
+    Raises Interrupted for what does not come to its end: what the engine does then, it finishes alone.
     """
     while True:
         with contextlib.suppress(queue.Empty):
             return done.get(timeout=PULSE)
+        if cancellation.seconds > grace:
+            raise Interrupted
 
 
 def _do(step: Step, index: int, work: Work) -> str:

@@ -38,6 +38,7 @@ class Engine:
         self._open: list[Wire | Stream] = []
         self._guard = threading.Lock()
         self._endpoint = chosen()
+        self._most = float("inf")
         self._prefix = ""
         self._prefix = f"/v{self._negotiate()}"
 
@@ -50,6 +51,10 @@ class Engine:
         for connection in held:
             with contextlib.suppress(Exception):
                 connection.close()
+
+    def hurry(self, seconds: float) -> None:
+        """Give every call from now on so much time at the most: the person has given up."""
+        self._most = seconds
 
     def get(self, path: str, *, timeout: float = TIMEOUT, **query: object) -> Any:
         """Return what the engine answers to a GET, in the shape that `answers` knows for it."""
@@ -159,7 +164,7 @@ class Engine:
         call = f"{method} {path.partition('?')[0]}"
         # A network's name may be anything; what is quoted already stays as it is.
         target = with_query(quote(path, safe="/:@?=&%+,~"), query)
-        answer = self._wire.send(method, f"{self._prefix}{target}", body, timeout)
+        answer = self._wire.send(method, f"{self._prefix}{target}", body, min(timeout, self._most))
         return fitting(call, answers.shape_of(call), answer)
 
     def _raw(

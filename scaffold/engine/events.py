@@ -11,7 +11,7 @@ from typing import Any
 
 from scaffold.engine import answers
 from scaffold.engine.client import Engine, engine_errors
-from scaffold.engine.wire import Stream
+from scaffold.engine.wire import Lost, Stream
 from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.everyday import Event
@@ -65,7 +65,7 @@ def follow(
     if not asked:
         # By itself this one has no end.
         with engine_errors("the engine's events"):
-            raise failures[0] if failures else ConnectionResetError
+            raise failures[0] if failures else Lost(ConnectionResetError())
 
 
 def event(item: Mapping[str, Any], desired: Desired) -> Event | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from scaffold.engine import context
 from scaffold.engine.answers import moment
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
+from scaffold.interrupt import side_by_side
 from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Container, Image, Network, Observed, Volume
@@ -54,7 +54,7 @@ def _inspected(engine: Engine, ids: Sequence[str]) -> list[Container]:
     if len(ids) < 8:
         made = [one(item) for item in ids]
     else:
-        with ThreadPoolExecutor(4) as pool:
+        with side_by_side(4) as pool:
             made = list(pool.map(one, ids))
     return [item for item in made if item]
 

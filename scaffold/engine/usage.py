@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
+from scaffold.interrupt import side_by_side
 from scaffold.stack.everyday import Usage
 
 Reading = Mapping[str, Any]
@@ -27,7 +27,7 @@ def measure(
 
     The first comes after a moment. A container that has ended is left out. Ends when `stop` is set.
     """
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    with side_by_side(_SIDE_BY_SIDE) as pool:
         labels = {name: service for service, name in containers}
 
         def read() -> dict[str, Reading]:

@@ -26,6 +26,7 @@ class Liar:
 
     def __post_init__(self) -> None:
         self._over = threading.Event()
+        self.lied = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
 
     @property
@@ -77,6 +78,7 @@ class Liar:
         if self.lie is None or not re.match(self.about, f"{method} {path}"):
             peer.sendall(plainly(truth))
             return True
+        self.lied.set()
         for part in self.lie.tell(truth):
             if isinstance(part, bytes):
                 peer.sendall(part)

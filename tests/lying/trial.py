@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -89,8 +90,20 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def attempt(folder: Path, words: tuple[str, ...], lie: Lie | None, about: str | None, limit: float) -> Ending:
-    """Return how a command ends that has to do with this lie; `folder` is new and empty."""
+def attempt(
+    folder: Path,
+    words: tuple[str, ...],
+    lie: Lie | None,
+    about: str | None,
+    limit: float,
+    *,
+    patience: float = 2.0,
+    number: signal.Signals | None = None,
+) -> Ending:
+    """Return how a command ends that has to do with this lie; `folder` is new and empty.
+
+    `patience` are the seconds for each of its calls. With a signal it gets that while it waits for the lie.
+    """
     project(folder)
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "COMPOSE_"))
@@ -100,7 +113,7 @@ def attempt(folder: Path, words: tuple[str, ...], lie: Lie | None, about: str | 
             "DOCKER_HOST": liar.host,
             "XDG_STATE_HOME": str(folder / "state"),
             "XDG_CACHE_HOME": str(folder / "cache"),
-            "SCAFFOLD_ENGINE_TIMEOUT": "2",
+            "SCAFFOLD_ENGINE_TIMEOUT": str(patience),
         }
         begun = time.monotonic()
         process = subprocess.Popen(
@@ -115,6 +128,11 @@ def attempt(folder: Path, words: tuple[str, ...], lie: Lie | None, about: str | 
         )
         code: int | None = None
         try:
+            if number is not None:
+                liar.lied.wait(limit)
+                time.sleep(0.3)
+                begun = time.monotonic()
+                process.send_signal(number)
             out, err = process.communicate(timeout=limit)
             code = process.returncode
         except subprocess.TimeoutExpired:
