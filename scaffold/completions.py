@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 
 from scaffold import checkout as checkouts
@@ -21,11 +22,17 @@ def read(checkout: Checkout) -> tuple[Completion, ...]:
                 service=str(item["service"]),
                 parts=tuple((str(name), str(digest), str(image)) for name, digest, image in item["parts"]),
                 volumes=tuple((str(name), str(created)) for name, created in item["volumes"]),
+                begun=_moment(item.get("begun", "")),
             )
             for item in json.loads(files.read(_file(checkout)))
         )
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return ()
+
+
+def _moment(text: object) -> str:
+    """Return a time as it was written. Raises ValueError for anything else."""
+    return datetime.fromisoformat(str(text)).isoformat() if text else ""
 
 
 def write(checkout: Checkout, completions: tuple[Completion, ...]) -> None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from scaffold.data import guards
 from scaffold.engine import volume_look
 from scaffold.engine.client import Engine
 from scaffold.stack.desired import Desired
-from scaffold.stack.observed import Observed
+from scaffold.stack.observed import Observed, Stored
 from scaffold.stack.steps import SetAsideData, Step
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the data that a plan begins with."""
+
+    notes: tuple[str, ...] = ()
+    stored: tuple[Stored, ...] = ()
 
 
 def check(
     engine: Engine, desired: Desired, observed: Observed, steps: Sequence[Step], empty: Collection[str] = ()
-) -> tuple[str, ...]:
-    """Return notes on the data that the steps begin with. Raises DataRefused for what would lose sight of it.
+) -> Known:
+    """Return what is known of the data. Raises DataRefused for steps that would lose sight of it.
 
     Asks the engine only when a database is started, or a container goes that has one in itself.
     """
@@ -31,7 +40,7 @@ def check(
         for name in sorted(late)
     )
     if not subjects and not leaving:
-        return notes
+        return Known(notes)
     asked = (
         *guards.glances(desired, observed, subjects, empty),
         *guards.glances_at(leaving, observed),
@@ -42,7 +51,7 @@ def check(
         looks = guards.Looks(volume_look.look(engine, desired.project, _image(observed), asked))
     found = guards.judge(desired, observed, subjects, looks, empty)
     guards.refuse_to_remove(leaving, looks, empty)
-    return (*notes, *found)
+    return Known((*notes, *found), guards.stored(subjects, looks))
 
 
 def _image(observed: Observed) -> str | None:

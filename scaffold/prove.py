@@ -14,9 +14,12 @@ from scaffold.data.model import Database, Place
 from scaffold.engine import logs, observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.watch import Watched, watch
-from scaffold.errors import EngineUnavailable, Interrupted, NotReady, ScaffoldError
+from scaffold.errors import DataRefused, EngineUnavailable, Interrupted, NotReady, ScaffoldError
 from scaffold.interrupt import Cancellation
+from scaffold.stack import desired as wish
+from scaffold.stack import storage
 from scaffold.stack.desired import Desired, Service
+from scaffold.stack.look import Medium
 from scaffold.stack.observed import Container
 from scaffold.stack.secrets import hide
 from scaffold.stack.steps import Prove
@@ -92,6 +95,7 @@ class Waiting:
             address = self._address(now, database.port)
             if address:
                 version = databases.wait_until_ready(database, *address, deadline, watched.ended)
+                self._refuse_half_way(service, now)
                 self.proven(service, database, now)
                 return (
                     f"login as {database.user} to {database.kind.name} {version}"
@@ -154,7 +158,60 @@ class Waiting:
             raise NotReady(f"{service.name} has not finished.")
         if now.exit_code != 0:
             raise NotReady(f"{service.name} failed with exit code {now.exit_code}.")
+        self._refuse_idle(service, now)
         return "completed"
+
+    def _refuse_idle(self, service: Service, container: Container) -> None:
+        """Raise DataRefused when a migration has found nothing to do in a database that has nothing in it.
+
+        Only where compose.yaml says that all it does is in the volumes behind it. Its container goes: the
+        next run has to begin it again, not to find that it has ended well.
+        """
+        for need in service.depends_on if service.once else ():
+            behind = self.desired.service(need.service) if need.service not in self.desired.inactive else None
+            database = databases.database_of(behind) if behind else None
+            asked = database.kind.objects(database) if database else None
+            if behind is None or database is None or asked is None:
+                continue
+            server = wish.container_name(self.desired, behind, 1)
+            with engine_errors(f"container {server}"):
+                said = self.engine.printed(server, list(asked)).decode(errors="replace").strip()
+            if said != "0":
+                continue
+            with engine_errors(f"container {container.name}"):
+                lines = tuple(
+                    hide(line, service.hidden) for line in logs.tail(self.engine, container.id, EVIDENCE)
+                )
+                self.engine.delete(f"/containers/{container.id}")
+            raise DataRefused(
+                f'{service.name} ended well and did nothing: database "{database.name}" of '
+                f"services.{behind.name} has not one table.",
+                f"Look at what services.{service.name} is given: a folder of migrations that is empty or not "
+                "mounted looks like this. Then run again.",
+                evidence=lines,
+            )
+
+    def _refuse_half_way(self, service: Service, container: Container) -> None:
+        """Raise DataRefused when a script failed in the first start: the image skips it from then on."""
+        from scaffold.data import initialisation
+
+        with engine_errors(f"container {container.name}"):
+            lines = tuple(
+                hide(line, service.hidden) for line in logs.tail(self.engine, container.id, SEARCHED)
+            )
+        found = initialisation.half_way(lines)
+        if found is None:
+            return
+        mounts = storage.present_mounts(container)
+        where = storage.place(mounts, found.script)
+        file = str(where) if where.medium is Medium.BIND else found.script
+        raise DataRefused(
+            f"services.{service.name}: {file} failed while the database was initialised, and the image never "
+            "runs it again: what it and the scripts after it make is missing.",
+            f"Correct it and run them yourself, such as `scaffold db < {file}`; then "
+            "`scaffold run --recreate`, which begins a new log.",
+            evidence=found.lines,
+        )
 
     def _healthy(self, service: Service, name: str, watched: Watched, deadline: float) -> str:
         """Wait for the engine's own health check; its events say when to look."""

@@ -121,8 +121,11 @@ def guarded(
 
     with (clock or Clock()).phase("look into the databases' storage"):
         steps = situation.plan.changes
-        notes = guard.check(session.engine, situation.desired, situation.observed, steps, wishes.new_data)
-    return replace(situation, notes=(*situation.notes, *notes))
+        known = guard.check(session.engine, situation.desired, situation.observed, steps, wishes.new_data)
+        observed = replace(situation.observed, stored=known.stored)
+        # A migration that is done counts only for the data that it was done in.
+        plan = planning.plan(situation.desired, observed, wishes) if known.stored else situation.plan
+    return Situation(situation.desired, observed, plan, (*situation.notes, *known.notes))
 
 
 def images_first(situation: Situation) -> Situation | None:
@@ -146,6 +149,18 @@ def removable(session: Session, observed: Observed, steps: Plan) -> None:
     from scaffold import guard
 
     guard.check(session.engine, session.desired, observed, steps.changes)
+
+
+def keeping_data(desired: Desired, observed: Observed) -> tuple[str, ...]:
+    """Return the project's volumes that hold its data: not those that are mounted around it."""
+    from scaffold.data import guards
+
+    beside = {name for container in observed.containers for name in guards.unused(container)}
+    return tuple(
+        volume.name
+        for volume in observed.volumes
+        if volume.project == desired.project and volume.name not in beside
+    )
 
 
 def check_ports(session: Session, situation: Situation) -> None:

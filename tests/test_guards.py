@@ -406,3 +406,125 @@ def test_helper_of_a_killed_process_is_removed_by_the_next_look(tmp_path: Path, 
         assert docker("ps", "-aq", "--filter", f"label={label}"), "it may still be looked through"
         volume_look.sweep(engine, project.name, older_than=1)
     assert docker("ps", "-aq", "--filter", f"label={label}") == ""
+
+
+# What was done in a volume that holds something else now
+
+MIGRATED = """\
+services:
+  db:
+    image: postgres:17
+    environment: {POSTGRES_USER: app, POSTGRES_DB: app, POSTGRES_PASSWORD: "${POSTGRES_PASSWORD:?}"}
+    volumes: ["db-data:/var/lib/postgresql/data"]
+  migrate:
+    image: postgres:17
+    environment: {PGPASSWORD: "${POSTGRES_PASSWORD:?}"}
+    entrypoint: [psql, -h, db, -U, app, -d, app, -v, ON_ERROR_STOP=1, -c, "STATEMENT"]
+    labels: {dev.scaffold.once: volume}
+    depends_on: {db: {condition: service_started}}
+  app:
+    image: debian:trixie-slim
+    init: true
+    command: [sleep, infinity]
+    depends_on: {migrate: {condition: service_completed_successfully}}
+volumes: {db-data: {}}
+"""
+# The server does not answer at once, and this migration asks only once.
+TRIES = "entrypoint: [sh, -c, \"until psql -h db -U app -d app -c ''; do sleep 0.1; done; exec %s\"]"
+PSQL = "psql -h db -U app -d app -v ON_ERROR_STOP=1 -c 'STATEMENT'"
+
+
+def migrated(statement: str) -> str:
+    entrypoint = TRIES % PSQL.replace("STATEMENT", statement)
+    return re.sub(r"entrypoint: .*", lambda _: entrypoint, MIGRATED)
+
+
+ONE = "create table if not exists one ()"
+BOTH = "create table if not exists one (); create table if not exists two ()"
+
+
+def tables(project: Project) -> str:
+    return sql(
+        project,
+        "select string_agg(relname, ' ' order by relname) from pg_class "
+        "where relkind = 'r' and relnamespace = 'public'::regnamespace",
+    )
+
+
+def in_volume(volume: str, script: str, *more: str) -> None:
+    docker("run", "--rm", "-v", f"{volume}:/v", *more, "debian:trixie-slim", "sh", "-ec", script)
+
+
+@pytest.mark.parametrize("end", ["stop", "down"])
+def test_migration_is_repeated_in_a_volume_that_was_emptied(
+    tmp_path: Path, project_name: str, end: str
+) -> None:
+    project = handwritten(tmp_path / project_name, migrated(ONE), EXAMPLE)
+    project.scaffold("run", "-q")
+    project.scaffold(end, "-q")
+    assert "-migrate-1" not in project.scaffold("plan").out
+    in_volume(f"{project.name}_db-data", "rm -rf /v/* /v/.[!.]*")
+    said = project.scaffold("run")
+    assert tables(project) == "one"
+    assert end == "down" or "has become empty" in said.err
+
+
+@pytest.mark.parametrize("end", ["stop", "down"])
+def test_migration_is_repeated_in_a_volume_with_older_files(
+    tmp_path: Path, project_name: str, end: str
+) -> None:
+    project = handwritten(tmp_path / project_name, migrated(ONE), EXAMPLE)
+    project.scaffold("run", "-q")
+    project.scaffold("stop", "-q")
+    volume, copy = f"{project.name}_db-data", f"{project.name}-copy"
+    docker("volume", "create", copy)
+    in_volume(copy, "cp -a /from/. /v/", "-v", f"{volume}:/from")
+    time.sleep(1)
+    rewrite(project, migrated(BOTH))
+    project.scaffold("run", "-q")
+    assert tables(project) == "one two"
+    project.scaffold(end, "-q")
+    assert "-migrate-1" not in project.scaffold("plan").out
+    in_volume(volume, "rm -rf /v/* /v/.[!.]*; cp -a /from/. /v/", "-v", f"{copy}:/from")
+    project.scaffold("run", "-q")
+    assert tables(project) == "one two"
+
+
+def test_migration_that_finds_nothing_is_no_success(tmp_path: Path, project_name: str) -> None:
+    project = handwritten(tmp_path / project_name, migrated("select 1"), EXAMPLE)
+    for _ in range(2):
+        said = project.scaffold("run", code=1)
+        assert "migrate ended well and did nothing" in said.err
+        assert "not one table" in said.err
+    rewrite(project, migrated(ONE))
+    project.scaffold("run", "-q")
+    assert tables(project) == "one"
+
+
+def test_init_script_that_failed_is_named_though_the_server_is_up(tmp_path: Path, project_name: str) -> None:
+    text = named(17, OLD, extra="    restart: unless-stopped\n").replace(
+        f'- "db-data:{OLD}"', f'- "db-data:{OLD}"\n      - "./init:/docker-entrypoint-initdb.d:ro"'
+    )
+    project = handwritten(tmp_path / project_name, text, EXAMPLE)
+    script = project.folder / "init" / "10-schema.sql"
+    script.parent.mkdir()
+    script.write_text("create table one (); create table two (nonsense); create table three ();")
+    said = project.scaffold("run", code=1)
+    assert f"{script} failed while the database was initialised" in said.err
+    assert "nonsense" in said.err
+    script.write_text("create table if not exists one (); create table three ();")
+    project.scaffold("db", stdin=script.read_text())
+    project.scaffold("run", "-q", "--recreate")
+    assert tables(project) == "one three"
+
+
+def test_down_names_the_volume_that_has_the_rows(tmp_path: Path, project_name: str) -> None:
+    """As an earlier version let it begin: the mount around the data directory holds nothing of it."""
+    project = handwritten(tmp_path / project_name, named(17, NEW), EXAMPLE)
+    project.scaffold("env")
+    project.run("docker", "compose", "up", "-d", "--wait")
+    hidden = next(name for name in storage_of(project).split() if project.name not in name)
+    said = project.scaffold("down")
+    assert hidden in said.out
+    assert f"The data stays in volume {project.name}_db-data" not in said.out
+    docker("volume", "rm", hidden)

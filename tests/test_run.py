@@ -194,6 +194,11 @@ def test_migration_that_lasts_is_not_repeated_after_down(
     engine: docker.DockerClient, tmp_path: Path, project_name: str
 ) -> None:
     lasting = POSTGRES.replace("    command: ", "    labels: {dev.scaffold.once: volume}\n    command: ", 1)
+    # One that leaves nothing in the database would be no success.
+    mount = 'volumes: ["db-data:/var/lib/postgresql"]'
+    init = "configs: [{source: table, target: /docker-entrypoint-initdb.d/table.sql}]"
+    lasting = lasting.replace(mount, f"{mount}\n    {init}")
+    lasting += 'configs: {table: {content: "create table kept ();"}}\n'
     shop = shop_in(tmp_path / project_name, lasting)
 
     def migrated() -> bool:

@@ -289,7 +289,7 @@ def down(
         workflow.removable(session, observed, steps)
         workflow.remember(session, observed)
         tear_down(session, steps, cancellation, quiet=quiet)
-    kept = [volume.name for volume in observed.volumes if volume.project == session.desired.project]
+    kept = workflow.keeping_data(session.desired, observed)
     said = "Removed." if steps.changes else "There was nothing to remove."
     said += f" The data stays in volume {', '.join(kept)}." if kept else ""
     said += _nameless(planning.nameless(observed)) + _others(planning.others(observed))

@@ -19,7 +19,7 @@ from scaffold.stack import desired as wish
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.look import Contents, Glance, Medium, Source, Window
-from scaffold.stack.observed import Container, Image, Observed
+from scaffold.stack.observed import Container, Image, Observed, Stored
 from scaffold.stack.steps import BuildImage, CreateContainer, PullImage, RemoveContainer, StartContainer, Step
 from scaffold.stack.storage import Mount, Place, place, present_mounts, wanted_mounts
 
@@ -89,13 +89,16 @@ class Looks:
 
     def of(self, where: Place, server: Server) -> Finding:
         """Return what a place holds. What the engine has yet to make is empty."""
-        if where.is_new:
-            return Finding()
+        contents = self.at(where)
+        return finding(server.layout, contents) if contents else Finding()
+
+    def at(self, where: Place) -> Contents | None:
+        """Return the look at a place, None where there was none: the engine has yet to make it."""
         name = source_of(where)
         for contents in self.found:
             if contents.source == name and contents.folder == where.path:
-                return finding(server.layout, contents)
-        return Finding()
+                return None if where.is_new else contents
+        return None
 
 
 def source_of(where: Place) -> Source:
@@ -306,6 +309,14 @@ def related(server: Server) -> tuple[Mount, ...]:
     )
 
 
+def unused(container: Container) -> tuple[str, ...]:
+    """Return the volumes that a database's container has mounted around its data, which is elsewhere."""
+    server = present(container)
+    if server is None or not server.place.anonymous:
+        return ()
+    return tuple(mount.source for mount in related(server) if mount.medium is Medium.VOLUME)
+
+
 def orphans(desired: Desired, observed: Observed) -> tuple[str, ...]:
     """Return the project's volumes that no service uses any more: the rows of a renamed one are there."""
     used = {name for service in desired.services for name in service.volumes}
@@ -403,6 +414,26 @@ def finding(layout: Layout, contents: Contents) -> Finding:
     return Finding("", f"something that is no {layout.title} ({shown})", "", path)
 
 
+def stored(found: Sequence[Subject], looks: Looks) -> tuple[Stored, ...]:
+    """Return what the storage of databases that are about to start tells of what was done in it before."""
+    made = []
+    for subject in found:
+        server = subject.server
+        here = looks.of(_located(server.place, subject), server)
+        if here.is_empty:
+            made.append(Stored(subject.service, str(server.place), empty=True))
+        if here.kind != server.layout.kind or here.folder != server.place.path:
+            continue
+        contents = looks.at(_located(server.place, subject))
+        control = contents.files.get(_joined(server.place.path, layouts.CONTROL), b"") if contents else b""
+        cluster = layouts.cluster(control)
+        at_work = subject.known is not None and subject.known.state in ("running", "paused", "restarting")
+        born = cluster.born if cluster else None
+        written = cluster.written if cluster and not at_work else None
+        made.append(Stored(subject.service, str(server.place), born=born, written=written))
+    return tuple(made)
+
+
 # What is said to it
 
 
@@ -446,6 +477,11 @@ def _judged(
     _refuse_misplaced(subject, looks)
     if subject.known is None and not consent:
         _refuse_orphan(desired, observed, subject, looks)
+    former = subject.known and (subject.stays or subject.before)
+    if former and here.is_empty and not server.place.is_new and server.place.medium is not Medium.MEMORY:
+        same = subject.stays or (subject.before and subject.before.place.is_same(server.place))
+        if same and subject.known and subject.known.started:
+            yield f"services.{service}: {server.place} has become empty. An empty database begins there."
     yield from _on_the_medium(subject)
 
 

@@ -178,6 +178,12 @@ class Kind(Protocol):
     def set_password(self, database: Database, user: str, password: str) -> Command | OneOff:
         """Return what gives an existing volume this password."""
 
+    def objects(self, database: Database) -> tuple[str, ...] | None:
+        """Return what prints how much of anybody's the database has, inside its container.
+
+        None where an empty one says nothing: MongoDB makes a collection with the first document in it.
+        """
+
     def explain(self, database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
         """Return why the server does not start on its volume, read from its log."""
 

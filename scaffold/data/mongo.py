@@ -143,6 +143,9 @@ class Mongo:
             script=Command((*shell, "--file", "/dev/stdin"), values + _CHANGE),
         )
 
+    def objects(self, database: Database) -> tuple[str, ...] | None:  # noqa: ARG002 - the same for all
+        return None
+
     def explain(self, database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
         from scaffold.data import mongo_verdict
 

@@ -30,6 +30,17 @@ UNKNOWN_DATABASE = "3D000"
 INSUFFICIENT_PRIVILEGE = "42501"
 
 
+_OBJECTS = """
+select (select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema')
+     + (select count(*) from pg_namespace where nspname !~ '^pg_'
+        and nspname not in ('public', 'information_schema'))
+     + (select count(*) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema')
+     + (select count(*) from pg_extension where extname <> 'plpgsql')
+"""
+
+
 @dataclass(frozen=True)
 class Postgres:
     """The official image, and those built on it with the same entrypoint and variables.
@@ -113,6 +124,9 @@ class Postgres:
         return Command(
             ("psql", *options, "--username", user, "--dbname", "postgres", *_on_port(database)), script
         )
+
+    def objects(self, database: Database) -> tuple[str, ...]:
+        return self.client_command(database, ("--no-psqlrc", "-Atqc", _OBJECTS), terminal=False)
 
     def explain(self, database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
         from scaffold.data import postgres_verdict

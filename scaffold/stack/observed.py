@@ -127,6 +127,22 @@ class Completion:
     """(service, digest of its container, image id) of itself and of all that it depends on."""
     volumes: tuple[tuple[str, str], ...]
     """(name, time of creation) of the volumes behind it."""
+    begun: str = ""
+    """When it began, as an ISO time; empty where an earlier version remembered it."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the storage of a database holds that is about to start."""
+
+    service: str
+    place: str
+    """In words."""
+    empty: bool = False
+    born: datetime | None = None
+    """When the database in it was made, where its files say so."""
+    written: datetime | None = None
+    """When its server wrote it last, where that is certain: none is at work on it."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +174,8 @@ class Observed:
     first_starts: tuple[FirstStart, ...] = ()
     unproven: tuple[str, ...] = ()
     """Running containers of databases that have not accepted this login since they were started."""
+    stored: tuple[Stored, ...] = ()
+    """Only of databases that were looked at because they are about to start."""
     others: tuple[Container, ...] = ()
     """Containers with the project's name that were made from other compose files: none of ours."""
 

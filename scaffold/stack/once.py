@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 
 from scaffold.stack import desired as wish
 from scaffold.stack.desired import Desired, Service
@@ -24,6 +26,25 @@ def repeat_reason(desired: Desired, service: Service, container: Container, obse
         # The engine gives whole seconds for volumes.
         if container.started and volume.created > container.started:
             return f"volume {name} is newer than its last run"
+    return _gone(desired, service, container.started, observed)
+
+
+def _gone(desired: Desired, service: Service, begun: datetime | None, observed: Observed) -> str:
+    """Return why what a run at that time did is no longer in the databases behind it; or nothing.
+
+    Somebody may have emptied a volume since, or put older files into it.
+    """
+    behind = {item.name for item in _behind(desired, service)}
+    for stored in observed.stored:
+        if stored.service not in behind:
+            continue
+        if stored.empty:
+            return f"{stored.place} is empty"
+        if begun and stored.born and stored.born > begun:
+            return f"the database in {stored.place} is newer than its last run"
+        # Files give whole seconds.
+        if begun and stored.written and stored.written < begun.replace(microsecond=0):
+            return f"the database in {stored.place} was written last before its last run"
     return ""
 
 
@@ -38,7 +59,11 @@ def is_done(desired: Desired, service: Service, observed: Observed) -> bool:
             return False
         parts.append((item.name, wish.container_digest(item), image.id))
     done = _completion(desired, service, observed, parts)
-    return done is not None and done in observed.completions
+    known = next((item for item in observed.completions if replace(item, begun="") == done), None)
+    if known is None:
+        return False
+    begun = datetime.fromisoformat(known.begun) if known.begun else None
+    return not _gone(desired, service, begun, observed)
 
 
 def remains(desired: Desired, observed: Observed) -> tuple[Completion, ...]:
@@ -70,7 +95,9 @@ def _came_to_its_end(desired: Desired, service: Service, observed: Observed) -> 
         for container in observed.of_service(service.name)
     ):
         return None
-    return _completion(desired, service, observed, parts)
+    done = _completion(desired, service, observed, parts)
+    begun = [item.started for item in observed.of_service(service.name) if item.started]
+    return replace(done, begun=min(begun).isoformat()) if done and begun else done
 
 
 def _completion(
