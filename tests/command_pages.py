@@ -20,7 +20,7 @@ ALL = tuple(
 
 SECTIONS = {
     "Create and run": ("new", "run", "plan", "env"),
-    "Follow a template": ("update", "diff", "check"),
+    "Follow a template": ("update", "diff", "check", "adopt"),
     "Templates": tuple(word for word in ALL if word.startswith("template")),
     "Look": ("status", "ps", "logs", "stats", "events", "volumes", "networks"),
     "Inside": ("shell", "exec", "db", "cp"),

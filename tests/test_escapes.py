@@ -123,6 +123,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "update": ("--defaults",),
     "diff": (),
     "check": (),
+    "adopt": ("../template", "--yes"),
     "run": ("--timeout=60",),
     "plan": (),
     "env": (),

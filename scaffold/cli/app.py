@@ -27,6 +27,7 @@ COMMANDS = {
     "update": "scaffold.cli.update:update",
     "diff": "scaffold.cli.update:diff",
     "check": "scaffold.cli.check:check",
+    "adopt": "scaffold.cli.adopt:adopt",
     "template": "scaffold.cli.template:app",
     "run": "scaffold.cli.change:run",
     "plan": "scaffold.cli.change:plan",

@@ -149,7 +149,7 @@ def by_copier(case: Case, cache: Path, team: Path, place: Path) -> Outcome:
 def by_scaffold(case: Case, cache: Path, team: Path, place: Path) -> Outcome:
     def update_it() -> tuple[set[str], set[str]]:
         apply.check(apply.locate(place))
-        with update.prepared(place, update.Wishes(to=case.new)) as prepared:
+        with update.prepared(place, update.Wishes(to=case.new, skip_tasks=True)) as prepared:
             prepared.apply()
             paths = {conflict.path for conflict in prepared.merge.conflicts}
             said = {path for note in prepared.notes for path in prepared.followed.tree if path in note}
