@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -136,6 +137,12 @@ def remember(project: str, folder: Path) -> None:
     if record(project) != now:
         _file(project).parent.mkdir(mode=0o700, exist_ok=True)
         checkouts.write_private(_file(project), json.dumps({"path": now.path, "inode": now.inode}))
+
+
+def forget(project: str) -> None:
+    """Remove the note of a project of which nothing is left."""
+    with contextlib.suppress(OSError):
+        _file(project).unlink()
 
 
 def _file(project: str) -> Path:

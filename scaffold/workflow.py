@@ -231,6 +231,11 @@ def settle_in(session: Session) -> None:
     folders.remember(session.desired.project, session.checkout.path)
 
 
+def move_out(session: Session) -> None:
+    """Forget where the project was run: nothing of it is left."""
+    folders.forget(session.desired.project)
+
+
 def remember(session: Session, observed: Observed) -> None:
     """Remember which one-shots are done, before `down` removes the containers that say so."""
     completions.write(session.checkout, once.remains(session.desired, observed))

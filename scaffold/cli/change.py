@@ -341,6 +341,8 @@ def destroy(
         for name in kept
     )
     left += _others(planning.others(observed))
+    if not left:
+        workflow.move_out(session)
     said = f"Removed.{left}" if left else "Nothing of it is left on the engine."
     _ended(session, steps, said, as_json=as_json, quiet=quiet)
 
