@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from scaffold.data.model import Database
     from scaffold.engine.apply import Applied, VolumeMade
+    from scaffold.engine.client import Engine
     from scaffold.stack.observed import Container
 
 
@@ -88,6 +89,7 @@ def examine(
     with clock.phase("plan"):
         notes = _checked(session, desired, observed, wishes.new_data)
         notes += planning.left_alone(desired, observed)
+        notes += (_remote(engine),) if engine.machine else ()
         made = planning.plan(desired, observed, wishes)
         check_sharing(session, desired, observed, made)
         doubts = tuple(filter(None, map(_left_as_it_is, observed.first_starts)))
@@ -161,6 +163,13 @@ def keeping_data(desired: Desired, observed: Observed) -> tuple[str, ...]:
         for volume in observed.volumes
         if volume.project == desired.project and volume.name not in beside
     )
+
+
+def _remote(engine: Engine) -> str:
+    """Return what is to be said of an engine on another machine."""
+    from scaffold.engine import endpoint
+
+    return endpoint.remote(engine.machine)
 
 
 def check_ports(session: Session, situation: Situation) -> None:

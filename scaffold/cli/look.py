@@ -40,6 +40,8 @@ def status(
             return
         situation = workflow.examine(session)
         sizes = workflow.volume_sizes(session, situation)
+        for note in situation.notes if session.engine.machine else ():
+            console.note(note)
     console.status(workflow.status_of(situation, sizes), as_json=as_json)
 
 

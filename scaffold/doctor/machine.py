@@ -56,16 +56,8 @@ def context() -> Finding:
     named = f"{meant.context or 'default'} ({meant.host})" if meant.named_by != "DOCKER_HOST" else meant.host
     said = f"{named}, named by {meant.named_by}" if meant.named_by else named
     if meant.machine:
-        return note("context", f"{said}. {remote(meant.machine)}")
+        return note("context", f"{said}. {endpoint.remote(meant.machine)}")
     return fine("context", said)
-
-
-def remote(machine: str) -> str:
-    """Return what it means that the engine is on another machine."""
-    return (
-        f"Ports, URLs and bind mounts are those of {machine}: nothing here listens on them, and no folder of "
-        "this machine is in a container."
-    )
 
 
 def _config() -> dict[str, Any]:

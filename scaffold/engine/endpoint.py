@@ -89,6 +89,14 @@ def chosen() -> Endpoint:
     return _chosen(tuple(os.environ.get(name) for name in (*_VARIABLES, "HOME")))
 
 
+def remote(machine: str) -> str:
+    """Return what it means that the engine is on another machine."""
+    return (
+        f"The engine is on {machine}. Ports, URLs and bind mounts are those of that machine: nothing listens "
+        "here, and a folder of this machine is in no container."
+    )
+
+
 def settings() -> Path:
     """Return the folder of the docker command's settings."""
     named = os.environ.get("DOCKER_CONFIG")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from scaffold import files
 from scaffold.engine import context
 from scaffold.engine.client import Engine
 from scaffold.engine.wire import Refused
@@ -68,7 +69,7 @@ class Searcher:
 def searcher(known: Iterable[Known], home: str, allowed: Collection[str]) -> Searcher:
     """Return what looks for the secrets of a project in the folder `home`."""
     try:
-        example = environment.parse((Path(home) / ".env.example").read_text())
+        example = environment.parse(files.text(Path(home) / ".env.example"))
     except (OSError, UnicodeDecodeError):
         example = {}
     return Searcher(needles(known, frozenset(example.values()), allowed))
