@@ -17,9 +17,7 @@ from scaffold.engine.watch import Watched, watch
 from scaffold.errors import DataRefused, EngineUnavailable, Interrupted, NotReady, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.stack import desired as wish
-from scaffold.stack import storage
 from scaffold.stack.desired import Desired, Service
-from scaffold.stack.look import Medium
 from scaffold.stack.observed import Container
 from scaffold.stack.secrets import hide
 from scaffold.stack.steps import Prove
@@ -194,6 +192,8 @@ class Waiting:
     def _refuse_half_way(self, service: Service, container: Container) -> None:
         """Raise DataRefused when a script failed in the first start: the image skips it from then on."""
         from scaffold.data import initialisation
+        from scaffold.stack import storage
+        from scaffold.stack.look import Medium
 
         with engine_errors(f"container {container.name}"):
             lines = tuple(
