@@ -12,6 +12,8 @@ import contextlib
 import hashlib
 import io
 import lzma
+import queue
+import threading
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -273,10 +275,41 @@ def in_layers(chunks: Iterable[bytes], search: Searcher, left_out: Collection[st
     """Return the secrets in the files of an image, those of deleted files too; `chunks` are its archive."""
     image = _Image(search, left_out)
     archive = _Archive(image.begin)
-    for chunk in _gathered(chunks):
+    for chunk in _ahead(_gathered(chunks)):
         archive.feed(chunk)
     archive.end()
     return image.found
+
+
+def _ahead(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same while the next ones are read already: the engine is not kept waiting by the search."""
+    waiting: queue.Queue[bytes | BaseException | None] = queue.Queue(16)
+    gone = threading.Event()
+
+    def put(item: bytes | BaseException | None) -> None:
+        while not gone.is_set():
+            with contextlib.suppress(queue.Full):
+                waiting.put(item, timeout=0.1)
+                return
+
+    def read() -> None:
+        try:
+            for chunk in chunks:
+                put(chunk)
+                if gone.is_set():
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            put(error)
+
+    threading.Thread(target=read, name="image", daemon=True).start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        gone.set()
 
 
 def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
