@@ -14,7 +14,7 @@ from scaffold.project import first_starts, proofs
 from scaffold.project.proofs import Proof
 from scaffold.session import Session
 from scaffold.stack import desired as wish
-from scaffold.stack import identity, leaks, names, once, status
+from scaffold.stack import identity, names, once, status
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import FirstStart, Observed
@@ -108,6 +108,8 @@ def check_builds(session: Session, plan: Plan) -> None:
     """Raise ProjectError before anything is built that is refused: a Dockerfile that asks for .env."""
     for item in plan.steps:
         if isinstance(item.step, BuildImage) and item.step.service.build:
+            from scaffold.stack import leaks
+
             leaks.check(
                 item.step.service.build, f"services.{item.step.service.name}.build: ", session.allowed
             )

@@ -358,7 +358,9 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
         (names.SERVICE, service.name),
         (names.PATH, work.desired.path),
     )
-    known = Secrets(work.desired.confidential, work.desired.path, work.variables, work.allowed, work.thorough)
+    known = Secrets(
+        work.desired.confidential.known, work.desired.path, work.variables, work.allowed, work.thorough
+    )
     proof = Proof(service.image, service.build, engine=work.engine, secrets=known)
     proof.before()
     options = images.Options(

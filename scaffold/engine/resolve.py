@@ -111,8 +111,10 @@ class Resolving:
             profiles or self._checkout.profiles,
             self._checkout.variables | dict(self._environment),
         )
-        contents = [(name, _content(path)) for name, path in read.secret_files]
-        read = read.with_secrets(contents, self._checkout.variables.items())
+        secret = read.secret_files
+        read = read.with_secrets(
+            lambda: [(name, _content(path)) for name, path in secret], self._checkout.variables
+        )
         return replace(read, config_files=tuple(map(str, self._checkout.config_files)))
 
 

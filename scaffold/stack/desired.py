@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scaffold.errors import ProjectError
 from scaffold.stack import names
 from scaffold.stack.reader import Reader
 from scaffold.stack.request import KEYS, Context, InlineFile, resolved_modes, translate
-from scaffold.stack.secrets import Known, declared, known_of, known_secrets, values
+from scaffold.stack.secrets import NOTHING, Confidential, Known, declared, known_of, known_secrets, values
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,13 @@ class Service:
     shares: tuple[str, ...] = ()
     """Services of whose first container it uses the network, the IPC or the process namespace."""
     files: tuple[InlineFile, ...] = ()
-    confidential: tuple[Known, ...] = field(default=(), compare=False, repr=False)
+    confidential: Confidential = field(default=NOTHING, compare=False, repr=False)
     """The secrets of the whole project: one service may print what belongs to another."""
 
     @property
     def hidden(self) -> tuple[str, ...]:
         """Return what may not be shown, wherever it stands."""
-        return tuple({*values(self.confidential), *known_secrets([self.environment])})
+        return tuple({*values(self.confidential.known), *known_secrets([self.environment])})
 
     def env(self, name: str) -> str | None:
         """Return the value of one environment variable, None when it is not set."""
@@ -192,7 +192,7 @@ class Desired:
     config_files: tuple[str, ...] = field(default=())
     secret_files: tuple[tuple[str, str], ...] = ()
     """The files of secrets that compose.yaml declares, by name."""
-    confidential: tuple[Known, ...] = field(default=(), compare=False, repr=False)
+    confidential: Confidential = field(default=NOTHING, compare=False, repr=False)
     """The secrets that the project is known to have."""
 
     def service(self, name: str) -> Service:
@@ -207,18 +207,24 @@ class Desired:
         known = ", ".join(service.name for service in self.services) or "none"
         raise ProjectError(f'There is no service "{name}" in compose.yaml.', f"Services: {known}.")
 
-    def with_secrets(self, files: Iterable[tuple[str, str]], variables: Iterable[tuple[str, str]]) -> Desired:
-        """Return the same with the secrets that it has: `files` are the contents of the declared ones."""
-        found = [*known_of(variables), *self.confidential]
-        for service in self.services:
-            found += known_of(service.environment)
-            given = service.build.args if service.build else ()
-            found += known_of((name, value) for name, value in given if value)
-        for name, text in files:
-            found += declared(name, text)
-        confidential = tuple(dict.fromkeys(found))
-        services = tuple(replace(service, confidential=confidential) for service in self.services)
-        return replace(self, services=services, confidential=confidential)
+    def with_secrets(
+        self, files: Callable[[], Iterable[tuple[str, str]]], variables: Mapping[str, str]
+    ) -> Desired:
+        """Return the same with the secrets that it has; `files` reads the declared ones, when it is asked."""
+
+        def find() -> Iterator[Known]:
+            yield from known_of(variables.items())
+            yield from self.confidential.known
+            for service in self.services:
+                yield from known_of(service.environment)
+                given = service.build.args if service.build else ()
+                yield from known_of((name, value) for name, value in given if value)
+            for name, text in files():
+                yield from declared(name, text)
+
+        found = Confidential(find)
+        services = tuple(replace(service, confidential=found) for service in self.services)
+        return replace(self, services=services, confidential=found)
 
     def with_builds(self, builds: Mapping[str, Build]) -> Desired:
         """Return the same with other builds, by service name: those whose files have been read."""
@@ -347,8 +353,10 @@ def read(
         secret_files=tuple(
             (key, reader.text("file")) for key, reader in context.secrets.items() if reader.has("file")
         ),
-        confidential=tuple(
-            known for key, reader in context.secrets.items() for known in _inline(key, reader, context)
+        confidential=Confidential(
+            lambda: [
+                known for key, reader in context.secrets.items() for known in _inline(key, reader, context)
+            ]
         ),
     )
 

@@ -459,7 +459,9 @@ def _replace_reason(
     if container.digest != wish.container_digest(service):
         environments = [service.environment for service in desired.services]
         environments += map(environment_of, observed.containers)
-        mask = Mask((*values(desired.confidential), *known_secrets(environments)), off=wishes.show_secrets)
+        mask = Mask(
+            (*values(desired.confidential.known), *known_secrets(environments)), off=wishes.show_secrets
+        )
         return "; ".join(differences(service, container, image, mask)) or "configuration changed"
     if container.path and container.path != desired.path:
         return f"its folder was {container.path}"

@@ -5,45 +5,58 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 from urllib.parse import unquote
+
+
+class _Pattern:
+    """A pattern that is compiled when it is first used: a run with nothing to do hides nothing."""
+
+    def __init__(self, text: str, flags: int = 0) -> None:
+        self._text = text
+        self._flags = flags
+
+    @cached_property
+    def compiled(self) -> re.Pattern[str]:
+        return re.compile(self._text, self._flags)
+
 
 MASK = "•••"
 _BITS = 3.3
 """Bits a character: what 20 random hex digits hardly ever stay under, and words and dates do."""
 _LINE = 12
 """Shorter lines of a secret file, such as a brace, are not secret by themselves."""
-_BLOCK = re.compile(
-    r"-----BEGIN (CERTIFICATE|PUBLIC KEY|[A-Z ]*PUBLIC KEY)-----.*?-----END \1-----", re.DOTALL
-)
+_BLOCK = _Pattern(r"-----BEGIN (CERTIFICATE|PUBLIC KEY|[A-Z ]*PUBLIC KEY)-----.*?-----END \1-----", re.DOTALL)
 SHORTEST = 6
 """Shorter values are words, such as a user's name, and are looked for only under their variable."""
 
-_NAME = re.compile(
+_NAME = _Pattern(
     r"PASS(WORD|WD|PHRASE|CODE)?|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|(^|_)KEYS?$|DSN|JWT|(^|_|O)AUTH(_|$)"
     r"|AUTHORIZATION|BEARER|SIGNING|SIGNATURE|ENCRYPTION|COOKIE|WEBHOOK|(^|_)(SK|PAT|PIN|SALT|PEPPER|T?OTP)(_|$)"
     r"|_PWD$|^(?!OLD)\w+PWD$",
     re.IGNORECASE,
 )
-_ABOUT = re.compile(
+_ABOUT = _Pattern(
     r"_(METHOD|TYPE|MODE|ALG(ORITHM)?|TTL|EXP\w*|TIMEOUT|LENGTH|MIN|MAX|ENABLED?|DISABLED?|REQUIRED|ISSUER|AUDIENCE"
     r"|URL|URI|HOST|PORT|REALM|HEADER|NAME|USER|USERNAME|SOURCE|PROVIDER|SERVICE|SERVER|DOMAIN|SCOPES?|ID|FILE|PATH"
     r"|DIR|SOCK|ROUNDS|PREFIX|LIFETIME|AGE|DAYS|HOURS|MINUTES|SECONDS|COUNT|FORMAT|ARGS|POLICY|ENCODING)$",
     re.IGNORECASE,
 )
 """Names of what is set about a secret: masked, but the value says nothing anywhere else."""
-_PUBLIC = re.compile(
+_PUBLIC = _Pattern(
     r"PUBLIC|SHA\d*(_|$)|COMMIT|REVISION|DIGEST|CHECKSUM|FINGERPRINT|VERSION|REF$|BUILD|IMAGE|_ID$|PROJECT_NAME"
     r"|PATH|URL$|URI$|HOST|DIR$|FILE$|REGISTRY",
     re.IGNORECASE,
 )
 """Names of what is long and random, and no secret."""
-_REF = re.compile(r"(?<=\.git)@[^@\s]*$")
+_REF = _Pattern(r"(?<=\.git)@[^@\s]*$")
 """What follows the address of a git repository, and no password."""
-_RANDOM = re.compile(r"[A-Za-z0-9+/=_.~-]{20,}")
-_OPTION = re.compile(r"""(?<![\w.-])(?:--?([\w.-]+)(?:=|\s+)|([\w.-]+)=)(?=((?:"[^"]*"|'[^']*'|\S)+))""")
+_RANDOM = _Pattern(r"[A-Za-z0-9+/=_.~-]{20,}")
+_OPTION = _Pattern(r"""(?<![\w.-])(?:--?([\w.-]+)(?:=|\s+)|([\w.-]+)=)(?=((?:"[^"]*"|'[^']*'|\S)+))""")
 """A word of a command line that says what the next one is, or what follows its `=`."""
 Environment = Iterable[tuple[str, str]]
 """Names of variables and their values."""
@@ -51,11 +64,13 @@ _Span = tuple[int, int]
 """Where a secret stands in a text, as slices count."""
 
 
-@dataclass(frozen=True, repr=False)
 class Secret:
     """A value that shows itself to nobody by accident: as text it is the mask."""
 
-    _value: str
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
 
     def reveal(self) -> str:
         """Return the value, for the one who needs it: an engine, a database, a file."""
@@ -69,6 +84,12 @@ class Secret:
 
     def __bool__(self) -> bool:
         return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
 
 
 @dataclass(frozen=True)
@@ -98,12 +119,12 @@ PLAIN = Mask()
 
 def is_secret(name: str) -> bool:
     """Return whether a variable of this name is taken for a secret."""
-    return _NAME.search(name) is not None
+    return _NAME.compiled.search(name) is not None
 
 
 def looks_secret(name: str, value: str) -> bool:
     """Return whether a value is as random as keys and tokens are, under a name that does not explain it."""
-    if not _RANDOM.fullmatch(value) or _PUBLIC.search(name):
+    if not _RANDOM.compiled.fullmatch(value) or _PUBLIC.compiled.search(name):
         return False
     kinds = (any(map(str.isdigit, value)), any(map(str.isalpha, value)))
     return all(kinds) and _entropy(value) >= _BITS
@@ -147,12 +168,25 @@ def hide(text: str, known: Iterable[str] = ()) -> str:
     return _hidden(text, (*_of(known, text), *_in_urls(text), *_in_options(text)))
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """A secret of the project, by the name under which it came in: a variable, a secret of compose.yaml."""
 
     name: str
     value: Secret
+
+
+class Confidential:
+    """The secrets of a project, which are looked for when somebody asks for them."""
+
+    def __init__(self, find: Callable[[], Iterable[Known]]) -> None:
+        self._find = find
+
+    @cached_property
+    def known(self) -> tuple[Known, ...]:
+        return tuple(dict.fromkeys(self._find()))
+
+
+NOTHING = Confidential(tuple)
 
 
 def known_of(environment: Environment) -> Iterator[Known]:
@@ -167,11 +201,10 @@ def declared(name: str, text: str) -> Iterator[Known]:
 
     Certificates and public keys are no secrets, whatever they are declared to be.
     """
-    text = _BLOCK.sub("", text).strip()
+    text = _BLOCK.compiled.sub("", text).strip()
     lines = [line.strip() for line in text.splitlines()]
-    for found in dict.fromkeys((text, *(line for line in lines if len(line) >= _LINE))):
-        if found and not found.startswith("-----"):
-            yield Known(name, Secret(found))
+    telling = (line for line in lines if len(line) >= _LINE and not line.startswith("-----"))
+    yield from (Known(name, Secret(found)) for found in dict.fromkeys((text, *telling)) if found)
     yield from (Known(name, Secret(found)) for line in lines for found in passwords(line))
 
 
@@ -182,7 +215,7 @@ def secrets_of(environment: Environment) -> tuple[str, ...]:
     """
     found: set[str] = set()
     for name, value in environment:
-        if value and (looks_secret(name, value) or (is_secret(name) and not _ABOUT.search(name))):
+        if value and (looks_secret(name, value) or (is_secret(name) and not _ABOUT.compiled.search(name))):
             found.add(value)
         found.update(passwords(value))
     return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))
@@ -240,7 +273,7 @@ def _in_userinfo(scheme: str, rest: str) -> Iterator[_Span]:
     # A password that was not encoded may hold anything: in doubt it goes on up to the last `@`.
     end = authority.rfind("@")
     if ":" in (rest[:end] if end >= 0 else authority):
-        end = (_REF.sub("", rest) or rest).rfind("@")
+        end = (_REF.compiled.sub("", rest) or rest).rfind("@")
     if end < 0 or rest.startswith("@sha256:", end):
         return
     user, _, password = rest[:end].partition(":")
@@ -259,7 +292,7 @@ def _in_query(rest: str) -> Iterator[_Span]:
 
 
 def _in_options(text: str) -> Iterator[_Span]:
-    for match in _OPTION.finditer(text):
+    for match in _OPTION.compiled.finditer(text):
         if _is_secret_option(match[1] or match[2]):
             yield match.span(3)
 
