@@ -387,3 +387,68 @@ def test_hash_of_what_is_rendered_is_none_of_the_answers_file(tmp_path: Path) ->
     ]
     assert made[0] == made[1]
     assert bundle.tree(tmp_path / "one/t") == bundle.tree(tmp_path / "two/t")
+
+
+# ── a template of a project ────────────────────────────────────────────────────────────────────────────
+
+PROJECT = {
+    "pyproject.toml": '[project]\nname = "web-shop"\n',
+    "README.md": "# Web Shop\n\nThe web-shop at http://localhost:8123, not at 81234, no workweb-shops.\n",
+    "web_shop/__init__.py": "from web_shop.main import WebShop\n",
+    "web_shop/main.py": "class WebShop: ...\n",
+    ".env.example": "COMPOSE_PROJECT_NAME=web-shop\nAPP_PORT=8123\nWEB_SHOP_KEY=\n",
+    "compose.yaml": "services:\n  app:\n    build: .\n    ports: ['127.0.0.1:${APP_PORT:-8123}:8123']\n",
+    "page.html": "<h1>{{ title }}</h1>{% if x %}web-shop{% endif %}\n",
+    "mail.jinja": "{{ body }}\n",
+    "crlf.txt": "web-shop\r\n",
+    "same.txt": "nothing of it\n",
+    ".gitignore": ".env\n",
+    ".env": "APP_PASSWORD=hunter2\n",
+}
+
+
+def test_project_becomes_a_template_that_makes_it_again(tmp_path: Path, own_folders: Path) -> None:
+    project = repository(tmp_path / "web-shop", PROJECT)
+    (project / "picture").write_bytes(b"\xff\xfeweb-shop")
+    (project / "link").symlink_to("README.md")
+    (project / "run.sh").write_text("#!/bin/sh\necho web-shop\n")
+    (project / "run.sh").chmod(0o755)
+    commit(project, {})
+    said = scaffold("new", "ours", "--from-project", str(project))
+    assert "project_name, app_port became questions" in said
+    assert not list((own_folders / "ours").rglob(".env"))
+    new = subprocess.run(
+        (SCAFFOLD, "new", "book-store", "--template", "ours", "-d", "app_port=9000"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert new.returncode == 0, new.stderr
+    made = own_folders / "book-store"
+    assert (made / "book_store/__init__.py").read_text() == "from book_store.main import BookStore\n"
+    assert (made / "README.md").read_text() == PROJECT["README.md"].replace("Web Shop", "Book Store").replace(
+        "The web-shop", "The book-store"
+    ).replace("8123,", "9000,")
+    assert (made / "page.html").read_text() == "<h1>{{ title }}</h1>{% if x %}book-store{% endif %}\n"
+    assert (made / "mail.jinja").read_text() == "{{ body }}\n"
+    assert (made / "crlf.txt").read_bytes() == b"web-shop\r\n"
+    assert "BOOK_STORE_KEY" in (made / ".env.example").read_text()
+    assert (made / "link").is_symlink()
+    assert (made / "run.sh").stat().st_mode & 0o100
+    assert (made / "picture").read_bytes() == b"\xff\xfeweb-shop"
+    scaffold("test", "ours", "--accept", "--no-updates")
+
+
+def test_project_without_a_name_of_its_own_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "app", {"a.txt": "app\n"})
+    said = scaffold("new", "ours", "--from-project", str(tmp_path / "app"), code=2)
+    assert "can become a question" in said
+    assert not Path("ours").exists()
+
+
+def test_generated_project_becomes_a_template(own_folders: Path) -> None:
+    subprocess.run((SCAFFOLD, "new", "web-shop", "--defaults"), check=True, capture_output=True)
+    scaffold("new", "ours", "--from-project", "web-shop")
+    subprocess.run((SCAFFOLD, "new", "book-store", "--template", "ours"), check=True, capture_output=True)
+    assert "book-store" in Path("book-store/README.md").read_text()
+    assert not [path for path in Path("book-store").rglob("*.py") if "web_shop" in path.read_text()]

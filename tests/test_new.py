@@ -432,3 +432,26 @@ def test_signal_at_any_time_leaves_all_or_nothing(
         child.wait(timeout=60)
     assert names(workplace) in ([], ["myapp"])
     assert child.returncode != 0 or Path("myapp/.git").is_dir()
+
+
+@pytest.mark.engine
+def test_run_goes_on_with_the_project(tmp_path: Path) -> None:
+    from tests.projects import Project
+
+    Project(tmp_path).scaffold("new", "served", "--defaults", "-d", "database=none", "--no-git", "--run")
+    project = Project(tmp_path / "served")
+    try:
+        assert "served" in project.scaffold("status").out
+        assert project.scaffold("ps").out.count("running") == 1
+    finally:
+        project.destroy()
+
+
+@pytest.mark.parametrize("option", ["--json", "--pretend"])
+def test_run_does_not_go_with_what_creates_nothing_or_prints_one_document(
+    workplace: Path, option: str
+) -> None:
+    done = new("myapp", "--run", option)
+    assert done.returncode == 2
+    assert f"--run does not go with {option}." in done.stderr
+    assert names(workplace) == []

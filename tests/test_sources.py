@@ -438,6 +438,12 @@ def test_password_in_an_address_is_in_no_error_no_argument_and_no_file(tmp_path:
     assert mirror.credentials("https://example.com/t.git") == {}
 
 
+def test_git_that_is_missing_is_named(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ScaffoldError, match="git is not installed"), sources.opened(f"file://{tiny}"):
+        pass
+
+
 def test_repository_that_is_no_template_is_refused(tmp_path: Path) -> None:
     folder = repository(tmp_path / "code", {"main.py": "print()\n"}, "v1.0.0")
     with (

@@ -38,29 +38,43 @@ def new(
             "--from", metavar="TEMPLATE", help="The template to begin with.", autocompletion=complete
         ),
     ] = "backend",
+    project: Annotated[
+        Path | None,
+        typer.Option("--from-project", metavar="DIR", help="Make it of a project that runs, instead."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Start the repository of a template of your own.
 
-    It is a copy of another template, with cases to try it, a workflow that does, and a first commit.
+    It is a copy of another template, with cases to try it, a workflow that does, and a first commit. Made of
+    a project, the project's name and the ports of .env.example become questions; it is proven that the
+    template makes the same project again.
 
     \b
     Examples:
       scaffold template new our-template
       scaffold template new our-template --from gh:owner/repo
+      scaffold template new our-template --from-project ../shop
     """
     from scaffold.generate import destination, sources
-    from scaffold.generate.author import start
+    from scaffold.generate.author import promote, start
 
     place = destination.check(dest)
-    with sources.opened(base) as template:
-        made = start.start(template, place)
+    made: start.Started | promote.Promoted
+    if project is not None:
+        made = promote.promote(project.resolve(), place)
+        origin = str(project)
+        detail = f": {', '.join(made.answers)} became questions, {len(made.rendered)} files are rendered"
+    else:
+        with sources.opened(base) as template:
+            made = start.start(template, place)
+            origin, detail = template.name, ""
     ways = (f"cd {shlex.quote(dest)}", "scaffold template test --accept", "scaffold template release")
-    lines = [f"Started the template {place.name} from {template.name}."]
+    lines = [f"Started the template {place.name} from {origin}{detail}."]
     lines += [f"Note: {made.repository.note}"] if made.repository.note else []
     document = {
         "path": str(place.path),
-        "from": template.name,
+        "from": origin,
         "git": {"state": made.repository.state, "note": made.repository.note},
         "next": ways,
     }

@@ -69,6 +69,8 @@ def folder() -> Path:
 def opened(url: str, *, refresh: bool = True) -> Mirror:
     """The copy of a repository, brought up to date if that is wanted and it answers."""
     plain = without_credentials(url)
+    if not git.is_installed():
+        raise ScaffoldError(f"git is not installed; {plain} is read with it.", "Install git.")
     place = _place(plain)
     with _locked(place):
         known = _is_whole(place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from scaffold.generate import repository
 from scaffold.generate.destination import Destination
@@ -81,16 +82,21 @@ def start(base: Template, destination: Destination) -> Started:
         shutil.copytree(
             base.path, folder, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_IGNORED)
         )
-        files = {
-            "README.md": _README.format(name=destination.name),
-            "tests/cases.yml": _CASES,
-            ".github/workflows/template.yml": _WORKFLOW,
-        }
-        for name, text in files.items():
-            path = folder / name
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
+        add(folder, destination.name)
         made = repository.create(folder, staging.anchor, f"Start from the {base.name} template")
         staging.publish()
     return Started(destination, base, made)
+
+
+def add(folder: Path, name: str) -> None:
+    """Put beside a template what its repository needs: a README, cases, a workflow."""
+    files = {
+        "README.md": _README.format(name=name),
+        "tests/cases.yml": _CASES,
+        ".github/workflows/template.yml": _WORKFLOW,
+    }
+    for place, text in files.items():
+        path = folder / place
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
