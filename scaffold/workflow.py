@@ -293,24 +293,52 @@ def summary(before: Situation, after: Situation, seconds: float) -> status.Summa
     )
 
 
-def destruction(session: Session, observed: Observed) -> Plan:
-    """Return the steps that remove everything of the project, its volumes and built images included."""
-    from scaffold.engine import images
+@dataclass(frozen=True)
+class Destruction:
+    """What removes a project, and what stays of it."""
+
+    plan: Plan
+    kept: tuple[str, ...]
+    """In sentences: what is not the project's alone, and how it is removed."""
+
+
+def destruction(session: Session, observed: Observed) -> Destruction:
+    """Return the steps that remove everything of the project, its volumes and built images included.
+
+    What containers of others use stays, and so does an image that was not built for the project.
+    """
+    from scaffold.engine import holders, images
 
     desired = session.desired
     strange = planning.strange_volumes(desired, observed)
-    own = [
-        volume.name
-        for volume in observed.volumes
-        if volume.project == desired.project and volume.name not in strange
-    ]
-    built = {service.image for service in desired.services if service.build} & observed.images.keys()
-    # Those of services that are switched off, and those that newer builds have left without a name.
-    known = built | {f"{name}:latest" for name in built}
+    used = holders.others(session.engine, {container.id for container in observed.containers})
+    own, kept = [], []
+    for volume in observed.volumes:
+        if volume.project != desired.project or volume.name in strange:
+            continue
+        if volume.name in used.volumes:
+            kept.append(
+                f"Volume {volume.name} stays: container {used.volumes[volume.name]} uses it, which is none "
+                f"of the project's. `docker volume rm {volume.name}` removes it once that is gone."
+            )
+        else:
+            own.append(volume.name)
+    # Those of services that are switched off, too, and those that newer builds have left without a name.
+    built: set[str] = set()
     for image in images.of_project(session.engine, desired):
-        if image.built:
-            built |= set(image.tags or (image.short_id,)) - known
-    return planning.teardown(desired, observed, "destroy", volumes=own, images=built)
+        if image.built and image.id in used.images:
+            shown = image.name or image.short_id
+            kept.append(f"Image {shown} stays: container {used.images[image.id]} of another project uses it.")
+        elif image.built:
+            built |= set(image.tags or (image.short_id,))
+        elif any(service.build and service.image == image.name for service in desired.services):
+            kept.append(f"Image {image.name} stays: nothing says that it was built for this project.")
+    plan = planning.teardown(desired, observed, "destroy", volumes=own, images=built)
+    kept += [
+        f"Volume {name} stays, with what was set aside of volume {of}. `docker volume rm {name}` removes it."
+        for name, of in holders.asides(session.engine, desired.path)
+    ]
+    return Destruction(plan, tuple(kept))
 
 
 def whats_there(session: Session) -> tuple[str, str]:

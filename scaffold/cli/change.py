@@ -326,7 +326,8 @@ def destroy(
         from scaffold.stack import plan as planning
 
         observed = workflow.observe(session)
-        steps = workflow.destruction(session, observed)
+        found = workflow.destruction(session, observed)
+        steps = found.plan
         if explain:
             _commands(session, steps, as_json=as_json)
             return
@@ -340,7 +341,7 @@ def destroy(
         "removes it."
         for name in kept
     )
-    left += _others(planning.others(observed))
+    left += _others((*found.kept, *planning.others(observed)))
     if not left:
         workflow.move_out(session)
     said = f"Removed.{left}" if left else "Nothing of it is left on the engine."

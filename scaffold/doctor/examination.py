@@ -29,6 +29,9 @@ def examine(checkout: Checkout | None, folder: Path) -> tuple[Finding, ...]:
         second = [pool.submit(_safely, name, check) for name, check in _with_engine(opened, folder)]
         described = reading.result() if reading else None
         desired = described[1] if described else None
+        if checkout:
+            engine = opened if isinstance(opened, Engine) else None
+            second.append(pool.submit(_safely, "files", lambda: project.ownership(checkout, engine, desired)))
         images = [service.image for service in desired.services if not service.build] if desired else []
         if isinstance(opened, Engine):
             asked = images[0] if images else "hello-world"
@@ -85,7 +88,6 @@ def _without_engine(checkout: Checkout | None) -> list[tuple[str, Check]]:
     if checkout:
         checks += [
             (".env", lambda: project.environment(checkout)),
-            ("files", lambda: project.ownership(checkout)),
         ]
     return checks
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from scaffold import checkout as checkouts
@@ -12,10 +14,11 @@ from scaffold import unignored as git_state
 from scaffold.checkout import Checkout
 from scaffold.doctor.finding import Finding, fine, note, wrong
 from scaffold.doctor.packages import sudo
-from scaffold.engine import ports
+from scaffold.engine import holders, ports
 from scaffold.engine.client import Engine
 from scaffold.errors import ScaffoldError
 from scaffold.session import opened
+from scaffold.stack import mounts
 from scaffold.stack.desired import Desired
 
 MOST = 20_000
@@ -67,8 +70,12 @@ def environment(checkout: Checkout) -> tuple[Finding, ...]:
     return tuple(found) or (fine(".env", "private, and read"),)
 
 
-def ownership(checkout: Checkout) -> Finding:
-    """Say whether files here belong to somebody else: what containers wrote as root, mostly."""
+def ownership(checkout: Checkout, engine: Engine | None, desired: Desired | None) -> Finding:
+    """Say whether files here belong to somebody else: what containers wrote as root, mostly.
+
+    What is mounted into a container may have to belong to whom it does: a database's files, above all. No
+    command that changes an owner reaches it; without the engine nobody knows what is mounted.
+    """
     me = os.geteuid()
     if me == 0:
         return fine("files", "you are root")
@@ -89,10 +96,42 @@ def ownership(checkout: Checkout) -> Finding:
     if not foreign:
         return fine("files", "all are yours")
     more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-    command = f"{sudo()}chown -R $(id -u):$(id -g) {shlex.quote(str(checkout.path))}"
-    return wrong(
-        "files", f"{foreign[0].relative_to(checkout.path)}{more}: owned by another user.", commands=(command,)
+    said = f"{foreign[0].relative_to(checkout.path)}{more}: owned by another user."
+    if engine is None:
+        return wrong("files", said, "Start the engine: it knows which of them are mounted into a container.")
+    mounted = _mounted(checkout.path, engine, desired)
+    ours = [path for path in foreign if not any(path.is_relative_to(folder) for folder in mounted)]
+    if not ours:
+        return note(
+            "files", f"{said[:-1]}, and mounted into a container, which may need that: left as they are."
+        )
+    return wrong("files", said, commands=(taking_over(checkout.path, mounted),))
+
+
+def taking_over(folder: Path, mounted: Collection[Path]) -> str:
+    """Return the command that makes files of a folder one's own, but none below what is mounted."""
+    left_out = " -o ".join(f"-path {shlex.quote(_literal(path))}" for path in mounted)
+    prune = rf"\( {left_out} \) -prune -o " if left_out else ""
+    return (
+        f"{sudo()}find {shlex.quote(str(folder))} -xdev {prune}"
+        "! -user $(id -u) -exec chown -h $(id -u):$(id -g) {} +"
     )
+
+
+def _mounted(checkout: Path, engine: Engine, desired: Desired | None) -> tuple[Path, ...]:
+    """Return what is mounted of a checkout, into any container or by its compose.yaml; all of it, perhaps."""
+    sources = set(holders.others(engine).folders)
+    for service in desired.services if desired else ():
+        sources |= {source for source in mounts.targets(service).values() if source.startswith("/")}
+    found = {Path(os.path.realpath(source)) for source in sources}
+    if any(checkout.is_relative_to(path) for path in found):
+        return (checkout,)
+    return tuple(sorted(path for path in found if path.is_relative_to(checkout)))
+
+
+def _literal(path: Path) -> str:
+    """Return a pattern of find's that means just this path."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", str(path))
 
 
 def state() -> Finding:

@@ -205,9 +205,9 @@ def _do(step: Step, index: int, work: Work) -> str:
             case CreateVolume():
                 _create_volume(step, work)
             case RemoveVolume(name=name):
-                _remove_volume(name, engine)
+                return _remove_volume(name, engine)
             case RemoveImage(reference=reference):
-                _gone(lambda: engine.delete(f"/images/{quote(reference)}"))
+                return _remove_image(reference, engine)
             case CreateContainer():
                 _create_container(step, desired, engine)
             case SetAsideContainer(name=name):
@@ -236,9 +236,27 @@ def _end(step: UnpauseContainer | StopContainer | RemoveContainer, engine: Engin
             _gone(lambda: engine.delete(f"/containers/{name}"))
 
 
-def _remove_volume(name: str, engine: Engine) -> None:
-    _gone(lambda: engine.delete(f"/volumes/{name}"))
+def _remove_volume(name: str, engine: Engine) -> str:
+    """Remove a volume, or say that somebody has come to use it meanwhile: the rest goes on."""
+    try:
+        _gone(lambda: engine.delete(f"/volumes/{name}"))
+    except Refused as error:
+        if error.status != HTTPStatus.CONFLICT:
+            raise
+        return f"Volume {name} stays: {error.explanation}."
     first_starts.forget(name)
+    return ""
+
+
+def _remove_image(reference: str, engine: Engine) -> str:
+    """Remove an image, or say that a container of somebody's uses it: the rest goes on."""
+    try:
+        _gone(lambda: engine.delete(f"/images/{quote(reference)}"))
+    except Refused as error:
+        if error.status != HTTPStatus.CONFLICT:
+            raise
+        return f"Image {reference} stays: {error.explanation}."
+    return ""
 
 
 def _gone(remove: Callable[[], object]) -> None:
