@@ -80,3 +80,20 @@ def test_generated_project_has_no_secret_in_its_image(
 ) -> None:
     project = generated(tmp_path / project_name, f"language={language}", f"database={database}")
     project.scaffold("build", "--quiet")
+
+
+def test_image_that_was_never_proven_is_built_again(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    case = next(case for case in CLEAN if case.name == "a file that is ignored")
+    project = planted(tmp_path, case, project_name)
+    project.scaffold("build", "--quiet")
+    # What a run leaves that is killed between the build and the end of the proof.
+    image = engine.images.get(f"{project_name}-app")
+    image.tag(f"{project_name}-app", "unproven-latest")
+    engine.images.remove(f"{project_name}-app:latest")
+    assert f"build image {project_name}-app" in project.scaffold("plan").out
+    project.scaffold("build", "--quiet")
+    engine.images.get(f"{project_name}-app:latest")
+    with pytest.raises(ImageNotFound):
+        engine.images.get(f"{project_name}-app:unproven-latest")
