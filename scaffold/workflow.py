@@ -273,7 +273,9 @@ def volume_sizes(session: Session, situation: Situation) -> Mapping[str, int]:
     return reader.volume_sizes(session.engine, own) if own else {}
 
 
-def summary(before: Situation, after: Situation, seconds: float) -> status.Summary:
+def summary(
+    before: Situation, after: Situation, seconds: float, *, show_secrets: bool = False
+) -> status.Summary:
     """Return what a run ends with."""
     from scaffold.data import database as databases
 
@@ -282,7 +284,9 @@ def summary(before: Situation, after: Situation, seconds: float) -> status.Summa
         database = databases.database_of(service)
         for container in after.observed.of_service(service.name) if database else ():
             found = container.reachable(f"{database.port}/tcp") if database else None
-            address = address or (databases.url(database, *found, mask=True) if database and found else None)
+            address = address or (
+                databases.url(database, *found, mask=not show_secrets) if database and found else None
+            )
     return status.Summary(
         project=after.desired.project,
         url=status.url(after.desired, after.observed),

@@ -115,11 +115,11 @@ def test_mount_path_follows_the_version(image: str, path: str) -> None:
 
 def test_url_masks_the_password_unless_asked() -> None:
     odd = found("postgres:18", POSTGRES_USER="a b", POSTGRES_PASSWORD="p@ss/word", POSTGRES_DB="app")
-    assert databases.url(odd, "127.0.0.1", 5433, mask=True) == "postgresql://a%20b:***@127.0.0.1:5433/app"
+    assert databases.url(odd, "127.0.0.1", 5433, mask=True) == "postgresql://a%20b:•••@127.0.0.1:5433/app"
     assert databases.url(odd, "::1", 5433, mask=False) == "postgresql://a%20b:p%40ss%2Fword@[::1]:5433/app"
     assert (
         databases.url(MONGO, "127.0.0.1", 27017, mask=True)
-        == "mongodb://app:***@127.0.0.1:27017/app?authSource=admin"
+        == "mongodb://app:•••@127.0.0.1:27017/app?authSource=admin"
     )
     assert databases.url(found("mongo:8"), "127.0.0.1", 1, mask=False) == "mongodb://127.0.0.1:1/test"
 

@@ -132,7 +132,8 @@ def run(
     if as_json:
         console.status(workflow.status_of(after), as_json=True)
     elif not quiet and not attach:
-        console.summary(workflow.summary(situation, after, clock.now()), as_json=False)
+        ended = workflow.summary(situation, after, clock.now(), show_secrets=show_secrets)
+        console.summary(ended, as_json=False, show_secrets=show_secrets)
     if timings:
         from scaffold.stack import timings as measured
 

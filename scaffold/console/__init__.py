@@ -200,15 +200,21 @@ def services(found: Sequence[ServiceStatus]) -> str:
     return tables.services(found, datetime.now(UTC), terminal.look(terminal.stdout()))
 
 
-def summary(summary: Summary, *, as_json: bool) -> None:
+def summary(summary: Summary, *, as_json: bool, show_secrets: bool = False) -> None:
     """Print what a run ends with: where things are, and what to type next; passwords masked."""
     import dataclasses
 
     from scaffold.console import tables
     from scaffold.stack.secrets import mask_urls
 
-    shown = dataclasses.replace(summary, database=mask_urls(summary.database) if summary.database else None)
-    result(shown, as_json=as_json, text=tables.summary(shown, terminal.look(terminal.stdout())))
+    shown = summary
+    if summary.database and not show_secrets:
+        shown = dataclasses.replace(summary, database=mask_urls(summary.database))
+    result(
+        shown,
+        as_json=as_json,
+        text=tables.summary(shown, terminal.look(terminal.stdout()), show_secrets=show_secrets),
+    )
 
 
 def checkup(findings: Sequence[Finding], *, as_json: bool) -> None:

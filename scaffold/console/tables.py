@@ -201,7 +201,7 @@ def _volume(volume: VolumeStatus, now: datetime) -> str:
     return f"{volume.name} ({', '.join(facts)})" if facts else volume.name
 
 
-def summary(value: Summary, look: Look) -> str:
+def summary(value: Summary, look: Look, *, show_secrets: bool = False) -> str:
     """Return where everything is and what to type next, as the last thing a run says."""
     took = f" in {duration(value.seconds)}" if value.changed else ""
     word = "is ready" if value.changed else "is up to date"
@@ -211,7 +211,8 @@ def summary(value: Summary, look: Look) -> str:
     if value.url:
         entries.append(("URL", look.paint("cyan", characters.line(value.url))))
     if value.database:
-        entries.append(("Database", characters.line(mask_urls(value.database))))
+        address = value.database if show_secrets else mask_urls(value.database)
+        entries.append(("Database", characters.line(address)))
     entries += [
         ("Logs", "scaffold logs -f"),
         ("Stop", "scaffold stop"),

@@ -16,6 +16,7 @@ from scaffold.data.mongo import Mongo
 from scaffold.data.postgres import Postgres
 from scaffold.errors import DataRefused, NotReady, ProjectError
 from scaffold.stack.desired import Service
+from scaffold.stack.secrets import MASK
 
 POLL = 0.015
 """Seconds between two tries; there is no event for "it listens"."""
@@ -76,12 +77,12 @@ def mount_path(database: Database) -> str:
 
 
 def url(database: Database, host: str, port: int, *, mask: bool) -> str:
-    """Return the connection URL, its password replaced by `***` with `mask`."""
+    """Return the connection URL, its password masked with `mask`."""
     login = ""
     if database.user:
         login = quote(database.user, safe="")
         if database.password:
-            login += ":" + ("***" if mask else quote(database.password, safe=""))
+            login += ":" + (MASK if mask else quote(database.password, safe=""))
         login += "@"
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return database.kind.url(database, login, place)
