@@ -11,6 +11,9 @@ import docker
 import pytest
 
 from scaffold.doctor.project import taking_over
+from scaffold.engine import oneoff
+from scaffold.engine.client import Engine
+from scaffold.stack.desired import Desired, Service
 from tests.projects import Project, handwritten, surroundings
 
 POSTGRES = """\
@@ -111,6 +114,18 @@ def test_destroy_keeps_and_names_what_others_use_and_goes_on_with_the_rest(
     shop = handwritten(tmp_path / project_name, BUILT.replace("NAME", project_name))
     (shop.folder / "Dockerfile").write_text("FROM debian:trixie-slim\nRUN echo app >/app\n")
     shop.scaffold("run")
+    with (
+        Engine() as ours,
+        oneoff.created(
+            ours,
+            Desired(shop.name, str(shop.folder)),
+            Service("app", f"{shop.name}-app", {}),
+            f"{shop.name}_mine:/volume",
+        ) as helper,
+    ):
+        # Its image has the project's label.
+        found = engine.api.containers(all=True, filters={"label": f"com.docker.compose.project={shop.name}"})
+        assert helper not in [item["Id"] for item in found]
     # Somebody else gives the name of the second image to another one, and uses the first one, and a volume.
     docker_("tag", "debian:trixie-slim", f"{project_name}-old")
     other = f"{project_name}-other"

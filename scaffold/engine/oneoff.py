@@ -24,6 +24,11 @@ SECONDS = 600.0
 """How long a task may take."""
 
 
+def labels(project: str) -> dict[str, str]:
+    """Return the labels of a helper. An image that was built for a project would pass that one's on."""
+    return {names.HELPER: project, names.PROJECT: "", names.SERVICE: ""}
+
+
 @contextlib.contextmanager
 def created(
     engine: Engine,
@@ -45,7 +50,7 @@ def created(
         "WorkingDir": "/",
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {"Binds": [bind], "NetworkMode": "none"},
-        "Labels": {names.HELPER: desired.project, names.PATH: desired.path},
+        "Labels": labels(desired.project) | {names.PATH: desired.path},
     }
     with engine_errors(f"a helper container beside {service.name}"):
         name = f"{desired.project}-{service.name}-task-{secrets.token_hex(4)}"

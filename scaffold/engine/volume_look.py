@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from scaffold.engine import oneoff
 from scaffold.engine.answers import moment
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
@@ -154,7 +155,7 @@ def _opened(engine: Engine, project: str, image: str | None, source: Source) -> 
         "Image": chosen,
         "Entrypoint": [],
         "Cmd": ["never-started"],
-        "Labels": {names.HELPER: project},
+        "Labels": oneoff.labels(project),
         "HostConfig": {"Mounts": [mount], "NetworkMode": "none"},
     }
     try:
