@@ -174,7 +174,7 @@ def release(
     """Tag the next version of a template, with a changelog.
 
     A question that is gone or has to be answered raises the first number, a new question, choice or file the
-    second, anything else the third. Nothing is pushed.
+    second, anything else the third; before 1.0.0 each one number further to the right. Nothing is pushed.
 
     \b
     Examples:
