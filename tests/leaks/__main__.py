@@ -1,4 +1,4 @@
-"""Measure what the proof costs: `python -m tests.leaks IMAGE BASE`, in the folder that IMAGE was built from.
+"""Measure what the proof costs: `python -m tests.leaks IMAGE BASE FOLDER`; IMAGE was built from FOLDER.
 
 Alternating with `docker save IMAGE | cat >/dev/null`, which the search of the layers is held against.
 """
@@ -29,10 +29,10 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def main(image: str, base: str) -> None:
+def main(image: str, base: str, folder: str) -> None:
     known = [Known(f"A{index}_PASSWORD", Secret(os.urandom(16).hex())) for index in range(3)]
     search = leaks.searcher(known, "/", ())
-    build = context.read(Build(str(Path.cwd()), "Dockerfile"))
+    build = context.read(Build(str(Path(folder).resolve()), "Dockerfile"))
     with Engine() as engine:
         layers = engine.get(f"/images/{quote(base)}/json")["RootFS"]["Layers"]
         left_out = {layer.removeprefix("sha256:") for layer in layers}
@@ -63,4 +63,4 @@ def main(image: str, base: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])
