@@ -12,6 +12,7 @@ import pytest
 from docker.errors import ImageNotFound
 
 from tests.conftest import named
+from tests.leaks.blind import BLIND
 from tests.leaks.cases import CASES, CLEAN, Case, Clean
 from tests.projects import Project, generated, handwritten
 
@@ -38,7 +39,7 @@ def planted(folder: Path, case: Case | Clean, name: str) -> Project:
     return project
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@pytest.mark.parametrize("case", CASES + BLIND, ids=[case.name for case in CASES + BLIND])
 def test_leak_is_found(case: Case, name: str, engine: docker.DockerClient, tmp_path: Path) -> None:
     project = planted(tmp_path, case, name)
     with contextlib.suppress(ImageNotFound):

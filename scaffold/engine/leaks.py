@@ -17,7 +17,7 @@ import threading
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from scaffold import files
@@ -30,23 +30,36 @@ from scaffold.stack.desired import Build
 from scaffold.stack.leaks import Finding, Needle, is_sent, needles
 from scaffold.stack.secrets import Known
 
+if TYPE_CHECKING:
+    from ahocorasick_rs import BytesAhoCorasick
+
 CHUNK = 1 << 20
 _UNPACKED = 64 << 20
 """Bytes of one packed file that are looked at: what grows without end is no secret."""
+_SLOW = 8 << 20
+"""Bytes that are searched before it pays to make the search faster."""
+_LARGE = 64 << 10
+"""Bytes of all patterns from which on a faster search costs more than it saves."""
 _BLOCK = 512
 """Of a tar archive."""
-_LONGEST_MAGIC = 6
+_MAGIC_LENGTH = 262
+"""Bytes of a file that say what it is."""
+_DEEPEST = 3
+"""Packed files in packed files that are looked into."""
+_PACK_HEADER = 12
+"""Bytes before the first object of a pack of git."""
 
 
 class Searcher:
     """Looks for all needles at once, in one pass over the bytes."""
 
     def __init__(self, found: Collection[Needle]) -> None:
-        from ahocorasick_rs import BytesAhoCorasick
-
         self.needles = tuple(found)
         self.overlap = max((len(needle.pattern) for needle in self.needles), default=1) - 1
-        self._automaton = BytesAhoCorasick([needle.pattern for needle in self.needles])
+        self._patterns = [needle.pattern for needle in self.needles]
+        self._automaton = _automaton(self._patterns, fast=False)
+        self._left = _SLOW if sum(map(len, self._patterns)) <= _LARGE else -1
+        """Bytes until the search is made faster; below zero it is, or cannot be."""
 
     def __bool__(self) -> bool:
         return bool(self.needles)
@@ -61,11 +74,23 @@ class Searcher:
 
     def find(self, data: bytes) -> Iterator[tuple[int, Needle]]:
         """Yield where needles begin in the bytes, the first of each place."""
+        if self._left >= 0:
+            self._left -= len(data)
+            if self._left < 0:
+                self._automaton = _automaton(self._patterns, fast=True)
         for index, start, _ in self._automaton.find_matches_as_indexes(data):
             yield start, self.needles[index]
 
     def in_text(self, text: str) -> set[Needle]:
         return {needle for _, needle in self.find(text.encode(errors="surrogateescape"))}
+
+
+def _automaton(patterns: list[bytes], *, fast: bool) -> BytesAhoCorasick:
+    """Return what finds the patterns: made in a moment, or in more time and three times as fast in use."""
+    from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+    kind = Implementation.DFA if fast else Implementation.ContiguousNFA
+    return BytesAhoCorasick(patterns, implementation=kind)
 
 
 def searcher(known: Iterable[Known], home: str, allowed: Collection[str]) -> Searcher:
@@ -130,29 +155,63 @@ class _Looking:
         self.found: set[tuple[str, str]] = set()
         self._search = search
         self._tail = b""
-        self._depth = depth
-        self._unpacked: _Unpacked | None = None
-        self._begun = False
+        self._packed = _Packed(search, depth)
 
     def feed(self, chunk: bytes) -> None:
-        if not self._begun:
-            self._begun = True
-            self._unpacked = _Unpacked.of(chunk, self._search, self._depth)
         data = self._tail + chunk
         self.found |= {(needle.name, needle.form) for _, needle in self._search.find(data)}
         self._tail = data[-self._search.overlap :] if self._search.overlap else b""
-        if self._unpacked:
-            self._unpacked.feed(chunk)
+        self._packed.feed(chunk)
 
     def end(self) -> set[tuple[str, str]]:
-        if self._unpacked:
-            packed = {(name, form or "packed") for name, form in self._unpacked.end()}
-            self.found |= {(name, form) for name, form in packed if (name, "") not in self.found}
+        self.found |= {(name, form) for name, form in self._packed.end() if (name, "") not in self.found}
         return self.found
+
+
+class _Packed:
+    """Looks into a file when it is one that packs others."""
+
+    def __init__(self, search: Searcher, depth: int = 0) -> None:
+        self._search = search
+        self._depth = depth
+        self._head = b""
+        self._begun = False
+        self._inside: _Inside | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        if not self._begun:
+            self._head += chunk
+            if len(self._head) >= _MAGIC_LENGTH:
+                self._begin()
+        elif self._inside:
+            self._inside.feed(chunk)
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._inside = _inside(self._head, self._search, self._depth)
+        if self._inside:
+            self._inside.feed(self._head)
+        self._head = b""
+
+    def end(self) -> set[tuple[str, str]]:
+        if not self._begun:
+            self._begin()
+        return {(name, form or "packed") for name, form in self._inside.end()} if self._inside else set()
 
 
 class _Decompressor(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+
+
+class _Inside(Protocol):
+    """What looks into a packed file."""
+
+    def feed(self, chunk: bytes, /) -> None: ...
+    def end(self) -> set[tuple[str, str]]: ...
 
 
 _MAGIC: tuple[tuple[bytes, Callable[[], _Decompressor]], ...] = (
@@ -163,53 +222,171 @@ _MAGIC: tuple[tuple[bytes, Callable[[], _Decompressor]], ...] = (
     (b"x\x01", lambda: zlib.decompressobj(15)),
     (b"x\x9c", lambda: zlib.decompressobj(15)),
 )
+_BROKEN = (zlib.error, OSError, EOFError, lzma.LZMAError)
+
+
+def _inside(begin: bytes, search: Searcher, depth: int) -> _Inside | None:
+    """Return what looks into a file that begins with these bytes; nothing when it packs no others."""
+    if depth > _DEEPEST:
+        return None
+    if begin.startswith(b"PK\x03\x04"):
+        return _Zip(search, depth)
+    if begin.startswith(b"PACK\0\0\0"):
+        return _GitPack(search, depth)
+    if begin[257:262] == b"ustar":
+        return _Members(search, depth)
+    make = next((make for magic, make in _MAGIC if begin.startswith(magic)), None)
+    return _Unpacked(make, search, depth) if make else None
 
 
 class _Unpacked:
-    """Looks into what a packed file holds: a stream, or the members of a zip archive."""
+    """Looks into a packed stream, and into those that follow it: logs are packed one by one."""
 
-    def __init__(self, make: Callable[[], _Decompressor] | None, search: Searcher, depth: int) -> None:
+    def __init__(self, make: Callable[[], _Decompressor], search: Searcher, depth: int) -> None:
         self._inner = _Looking(search, depth + 1)
-        self._stream = make() if make else None
-        self._search = search
-        self._zip = None if make else bytearray()
+        self._make = make
+        self._stream: _Decompressor | None = make()
         self._left = _UNPACKED
 
-    @staticmethod
-    def of(begin: bytes, search: Searcher, depth: int) -> _Unpacked | None:
-        if depth > 2:
-            return None
-        if begin.startswith(b"PK\x03\x04"):
-            return _Unpacked(None, search, depth)
-        make = next((make for magic, make in _MAGIC if begin.startswith(magic)), None)
-        return _Unpacked(make, search, depth) if make else None
-
     def feed(self, chunk: bytes) -> None:
-        if self._zip is not None:
-            if len(self._zip) < _UNPACKED:
-                self._zip += chunk
-            return
-        if self._stream is None or self._left <= 0:
-            return
         for start in range(0, len(chunk), 1 << 16):
-            try:
-                made = self._stream.decompress(chunk[start : start + (1 << 16)])
-            except (zlib.error, OSError, EOFError, lzma.LZMAError):
-                self._stream = None
-                return
-            if made:
-                self._inner.feed(made)
-            self._left -= len(made)
-            if self._left <= 0:
-                return
+            waiting = chunk[start : start + (1 << 16)]
+            while waiting and self._stream is not None:
+                try:
+                    made = self._stream.decompress(waiting)
+                except _BROKEN:
+                    self._stream = None
+                    return
+                if made:
+                    self._inner.feed(made)
+                self._left -= len(made)
+                waiting = self._stream.unused_data if self._stream.eof else b""
+                if self._left <= 0:
+                    self._stream = None
+                elif self._stream.eof:
+                    self._stream = self._make()
 
     def end(self) -> set[tuple[str, str]]:
-        if self._zip is not None:
-            return _in_zip(bytes(self._zip), self._search)
         return self._inner.end()
 
 
-def _in_zip(data: bytes, search: Searcher) -> set[tuple[str, str]]:
+class _Zip:
+    """Looks into the members of a zip archive: what says where they are stands at its end."""
+
+    def __init__(self, search: Searcher, depth: int) -> None:
+        self._search = search
+        self._depth = depth
+        self._data = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        if len(self._data) < _UNPACKED:
+            self._data += chunk
+
+    def end(self) -> set[tuple[str, str]]:
+        return _in_zip(bytes(self._data), self._search, self._depth + 1)
+
+
+class _Members:
+    """Looks into the packed members of a tar archive; the others are looked at with the archive itself."""
+
+    def __init__(self, search: Searcher, depth: int) -> None:
+        self._search = search
+        self._depth = depth
+        self._found: set[tuple[str, str]] = set()
+        self._archive = _Archive(self._begin)
+
+    def _begin(self, _name: str, _start: int) -> _Member:
+        return _PackedMember(_Packed(self._search, self._depth + 1), self._found.update)
+
+    def feed(self, chunk: bytes) -> None:
+        self._archive.feed(chunk)
+
+    def end(self) -> set[tuple[str, str]]:
+        self._archive.end()
+        return self._found
+
+
+class _PackedMember:
+    """One file of an archive, which is looked into once more when it is packed."""
+
+    def __init__(self, packed: _Packed, take: Callable[[set[tuple[str, str]]], object]) -> None:
+        self._packed = packed
+        self._take = take
+        self.feed = packed.feed
+
+    def end(self) -> None:
+        if found := self._packed.end():
+            self._take(found)
+
+
+class _GitPack:
+    """Looks into the objects of a pack of git: each is some bytes about it, and a zlib stream."""
+
+    _ABOUT = 48
+    """Bytes that say all that there is to say about an object."""
+    _STEP = 1 << 14
+
+    def __init__(self, search: Searcher, depth: int) -> None:
+        self._inner = _Looking(search, depth + 1)
+        self._inner.feed(b"\0")  # many objects as one file, which is none of the packed ones
+        self._data = b""
+        self._place = _PACK_HEADER
+        self._stream: Any = None
+        self._made: list[bytes] = []
+        self._size = 0
+        self._left = _UNPACKED
+
+    def feed(self, chunk: bytes, *, last: bool = False) -> None:
+        if self._left <= 0:
+            return
+        self._data += chunk
+        length = len(self._data)
+        while self._left > 0 and self._place < length:
+            if self._stream is None:
+                if length - self._place < self._ABOUT and not last:
+                    break
+                self._place += _about(self._data[self._place : self._place + self._ABOUT])
+                self._stream = zlib.decompressobj()
+            step = self._data[self._place : self._place + self._STEP]
+            try:
+                made = self._stream.decompress(step)
+            except zlib.error:
+                self._left = 0  # the digest at the end, or no pack
+                break
+            self._place += len(step) - len(self._stream.unused_data)
+            self._made.append(made)
+            self._size += len(made)
+            self._left -= len(made)
+            if self._stream.eof:
+                self._stream = None
+            if self._size >= CHUNK:
+                self._pass_on()
+        self._data, self._place = self._data[self._place :], 0
+
+    def _pass_on(self) -> None:
+        self._inner.feed(b"".join(self._made))
+        self._made, self._size = [], 0
+
+    def end(self) -> set[tuple[str, str]]:
+        self.feed(b"", last=True)
+        self._pass_on()
+        return self._inner.end()
+
+
+def _about(data: bytes) -> int:
+    """Return the length of what stands before an object: its kind, its size, and what it is a change of."""
+    place = next((at for at, byte in enumerate(data) if byte < 128), 0) + 1
+    match data[0] >> 4 & 7:
+        case 6:  # at a distance in the pack
+            place += next((at for at, byte in enumerate(data[place:]) if byte < 128), 0) + 1
+        case 7:  # with a digest
+            place += 20
+        case _:
+            pass
+    return place
+
+
+def _in_zip(data: bytes, search: Searcher, depth: int) -> set[tuple[str, str]]:
     import zipfile
 
     found: set[tuple[str, str]] = set()
@@ -218,7 +395,7 @@ def _in_zip(data: bytes, search: Searcher) -> set[tuple[str, str]]:
     with contextlib.suppress(*broken), zipfile.ZipFile(io.BytesIO(data)) as archive:
         for item in archive.infolist():
             with archive.open(item) as file:
-                looking = _Looking(search, 2)
+                looking = _Looking(search, depth)
                 while left > 0 and (chunk := file.read(CHUNK)):
                     left -= len(chunk)
                     looking.feed(chunk)
@@ -506,32 +683,9 @@ class _Layer:
     def _begin(self, name: str, start: int) -> _Member:
         self._starts.append(start)
         self._names.append(name)
-        return _File(name, self._search, self._found)
 
+        def take(found: set[tuple[str, str]]) -> None:
+            place = f"/{name.lstrip('./')}"
+            self._found |= {Finding(secret, place, form) for secret, form in found}
 
-class _File:
-    """One file of a layer, which is looked into once more when it is packed."""
-
-    def __init__(self, name: str, search: Searcher, found: set[Finding]) -> None:
-        self._name = name
-        self._search = search
-        self._found = found
-        self._head = b""
-        self._begun = False
-        self._unpacked: _Unpacked | None = None
-
-    def feed(self, chunk: bytes) -> None:
-        if not self._begun:
-            chunk = self._head + chunk
-            if len(chunk) < _LONGEST_MAGIC:
-                self._head = chunk
-                return
-            self._begun = True
-            self._unpacked = _Unpacked.of(chunk, self._search, 0)
-        if self._unpacked:
-            self._unpacked.feed(chunk)
-
-    def end(self) -> None:
-        if self._unpacked:
-            place = f"/{self._name.lstrip('./')}"
-            self._found |= {Finding(name, place, form or "packed") for name, form in self._unpacked.end()}
+        return _PackedMember(_Packed(self._search), take)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -20,6 +22,10 @@ SHORTEST = 8
 _WORD = 12
 """Characters below which letters alone are a word, such as `postgres`, that stands in many a file."""
 _NUMBER = 10
+_LONGEST = 128
+"""Characters that stand for a longer value: what searches costs the more the longer they are."""
+_MANY = 60
+"""Values from which on each is looked for in fewer forms: what searches is made anew for each build."""
 _HALF = 16
 """Characters of half an encoded value from which it is as good as the whole: tools break long lines."""
 
@@ -63,13 +69,16 @@ def needles(
     """Return what is looked for; `public` values stand in .env.example, which everybody has."""
     names: dict[str, list[str]] = {}
     for item in known:
+        if item.is_part:
+            continue
         names.setdefault(item.value.reveal(), []).append(item.name)
     found: dict[bytes, Needle] = {}
+    forms = _forms if len(names) <= _MANY else _common
     for value, owners in names.items():
         # One that is let through is let through under each of its names.
         if value in public or set(owners) & set(allowed):
             continue
-        for pattern, form in _forms(value) if is_strong(value) else _beside(value, owners):
+        for pattern, form in forms(value) if is_strong(value) else _beside(value, owners):
             found.setdefault(pattern, Needle(owners[0], pattern, form))
     return tuple(found.values())
 
@@ -97,41 +106,99 @@ def _beside(value: str, names: Iterable[str]) -> Iterator[tuple[bytes, str]]:
             yield text.encode(errors="surrogateescape"), ""
 
 
-def _forms(value: str) -> Iterator[tuple[bytes, str]]:
-    """Yield the ways in which programs write a value."""
+def _common(value: str) -> Iterator[tuple[bytes, str]]:
+    """Yield the value as it stands and as most programs write it: what is looked for of each of many."""
+    value = _middle(value)
     raw = value.encode(errors="surrogateescape")
     yield raw, ""
-    escaped = json.dumps(value)[1:-1]
-    for text, form in (
-        (quote(value, safe="", errors="replace"), "URL-encoded"),
-        (quote(value, errors="replace"), "URL-encoded"),
-        (quote_plus(value, errors="replace"), "URL-encoded"),
-        (escaped, "JSON"),
-        (json.dumps(value, ensure_ascii=False)[1:-1], "JSON"),
-        # As Go writes it, and with it the engine.
-        (escaped.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"), "JSON"),
-        (html.escape(value), "HTML"),
-        (value.replace("$", "$$"), "escaped"),
-        (value.replace("'", "'\\''"), "escaped"),
-        (value.replace("'", "''"), "escaped"),
-        ("\\x" + "\\x".join(f"{byte:02x}" for byte in raw), "escaped"),
-    ):
+    yield quote(value, safe="", errors="replace").encode(), "URL-encoded"
+    yield json.dumps(value)[1:-1].encode(), "JSON"
+    yield from _based(raw)
+
+
+def _forms(value: str) -> Iterator[tuple[bytes, str]]:
+    """Yield the ways in which programs write a value."""
+    value = _middle(value)
+    raw = value.encode(errors="surrogateescape")
+    yield raw, ""
+    for text, form in _texts(value):
         if text != value:
             yield text.encode(errors="replace"), form
+    # As Kubernetes has the URLs of databases, and files of settings.
+    for text in dict.fromkeys((quote(value, safe="", errors="replace"), json.dumps(value)[1:-1])):
+        yield from _based(text.encode()) if text != value else ()
     if value != value[::-1]:
         yield raw[::-1], "backwards"
-    yield value.encode("utf-16-le", errors="replace"), "UTF-16"
-    yield value.encode("utf-16-be", errors="replace"), "UTF-16"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        yield value.encode(encoding, errors="replace"), "UTF-16"
+    # As PowerShell takes commands.
+    yield from _based(value.encode("utf-16-le", errors="replace"))
+    if not value.isascii():
+        with contextlib.suppress(UnicodeEncodeError):
+            yield value.encode("cp1252"), "Latin-1"
     yield from ((half, "hex") for half in _halves(raw.hex()))
     yield from ((half, "hex") for half in _halves(raw.hex().upper()))
-    for shift in range(3):
-        text = _inner(base64.b64encode(b"\0" * shift + raw).decode(), shift * 8, len(raw) * 8, 6)
-        yield from ((half, "base64") for half in _halves(text))
-        if "+" in text or "/" in text:
-            yield from ((half, "base64") for half in _halves(text.replace("+", "-").replace("/", "_")))
+    yield from _based(raw)
+    # As Kubernetes has the logins of registries.
+    for text in _shifted(raw):
+        yield from _based(text.encode())
     for shift in range(5):
         text = _inner(base64.b32encode(b"\0" * shift + raw).decode(), shift * 8, len(raw) * 8, 5)
         yield from ((half, "base32") for half in _halves(text))
+
+
+def _middle(value: str) -> str:
+    """Return what stands for a value: of a long one the middle, where keys have what is private."""
+    spare = len(value) - _LONGEST
+    return value if spare <= 0 else value[spare // 2 : spare // 2 + _LONGEST]
+
+
+def _texts(value: str) -> Iterator[tuple[str, str]]:
+    """Yield the value as programs quote it for others."""
+    for quoted in (
+        quote(value, safe="", errors="replace"),
+        quote(value, errors="replace"),
+        quote_plus(value, errors="replace"),
+    ):
+        yield quoted, "URL-encoded"
+        yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted), "URL-encoded"
+    escaped = json.dumps(value)[1:-1]
+    for written in (
+        escaped,
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        # As Go writes it, and with it the engine; and as PHP does.
+        escaped.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
+        escaped.replace("/", "\\/"),
+    ):
+        yield written, "JSON"
+        yield json.dumps(written)[1:-1], "JSON"
+    yield html.escape(value), "HTML"
+    for written in (
+        value.replace("$", "$$"),
+        value.replace("'", "'\\''"),
+        value.replace("'", "\\'"),
+        value.replace("'", "''"),
+        "".join(f"\\x{byte:02x}" for byte in value.encode(errors="surrogateescape")),
+        *(re.sub(special, r"\\\g<0>", value) for special in _SPECIAL),
+    ):
+        yield written, "escaped"
+
+
+_SPECIAL = (r"[=:#!\\]", r"[^\w@%+=:,./-]", r"[^\w@%+:,./-]", r"\W")
+"""What gets a backslash before it: in properties of Java, in words of bash and of zsh, in patterns."""
+
+
+def _based(data: bytes) -> Iterator[tuple[bytes, str]]:
+    """Yield the forms in base64, at each place at which it can begin."""
+    for text in _shifted(data):
+        yield from ((half, "base64") for half in _halves(text))
+        if "+" in text or "/" in text:
+            yield from ((half, "base64") for half in _halves(text.replace("+", "-").replace("/", "_")))
+
+
+def _shifted(data: bytes) -> Iterator[str]:
+    for shift in range(3):
+        yield _inner(base64.b64encode(b"\0" * shift + data).decode(), shift * 8, len(data) * 8, 6)
 
 
 def _inner(encoded: str, shift: int, length: int, bits: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections import Counter
@@ -30,7 +31,20 @@ _BITS = 3.3
 """Bits a character: what 20 random hex digits hardly ever stay under, and words and dates do."""
 _LINE = 12
 """Shorter lines of a secret file, such as a brace, are not secret by themselves."""
-_BLOCK = _Pattern(r"-----BEGIN (CERTIFICATE|PUBLIC KEY|[A-Z ]*PUBLIC KEY)-----.*?-----END \1-----", re.DOTALL)
+_BYTES = 22
+"""Of a key: few enough for tools not to break them into lines, and none of their halves is looked for."""
+_ENCODED = 32
+"""Characters from which on a value may be a file in base64."""
+_VALUE = 8
+"""Shorter values of a secret file are not secret by themselves, not even behind a name."""
+_PUBLIC_BLOCK = _Pattern(
+    r"-----BEGIN (CERTIFICATE|PUBLIC KEY|[A-Z ]*PUBLIC KEY)-----.*?-----END \1-----", re.DOTALL
+)
+_KEY_BLOCK = _Pattern(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----(.*?)-----END \1-----", re.DOTALL)
+_SETTING = _Pattern(
+    r"""(?<![\w.-])([\w.-]+)["']?(?:\s*[=:]\s*|\s+)(?:"((?:[^"\\]|\\.)+)"|'([^']+)'|([^\s"',;]+))"""
+)
+"""A name and its value, as in settings, JSON, YAML and .netrc."""
 SHORTEST = 6
 """Shorter values are words, such as a user's name, and are looked for only under their variable."""
 
@@ -173,6 +187,8 @@ class Known(NamedTuple):
 
     name: str
     value: Secret
+    is_part: bool = False
+    """It is hidden where it is printed; other parts of the same secret say whether an image has that one."""
 
 
 class Confidential:
@@ -194,18 +210,81 @@ def known_of(environment: Environment) -> Iterator[Known]:
     for name, value in environment:
         for secret in secrets_of([(name, value)]):
             yield Known(name, Secret(secret))
+            text = _decoded(secret) or secret.replace("\\n", "\n")
+            if "\n" in text or text.startswith("{"):
+                # A key, or a file of settings as one value.
+                yield from declared(name, text)
+
+
+def _decoded(value: str) -> str:
+    """Return the text that a value has in base64, as keys and files of settings are put into variables."""
+    if len(value) < _ENCODED or len(value) % 4:
+        return ""
+    import base64
+
+    try:
+        return base64.b64decode(value, validate=True).decode("ascii")
+    except ValueError:
+        return ""
 
 
 def declared(name: str, text: str) -> Iterator[Known]:
-    """Yield what a text gives away that is declared to be secret: all of it, and each line that says much.
+    """Yield what a text gives away that is declared to be secret: all of it, and each part that says much.
 
     Certificates and public keys are no secrets, whatever they are declared to be.
     """
-    text = _BLOCK.compiled.sub("", text).strip()
+    text = _PUBLIC_BLOCK.compiled.sub("", text).strip()
     lines = [line.strip() for line in text.splitlines()]
-    telling = (line for line in lines if len(line) >= _LINE and not line.startswith("-----"))
-    yield from (Known(name, Secret(found)) for found in dict.fromkeys((text, *telling)) if found)
-    yield from (Known(name, Secret(found)) for line in lines for found in passwords(line))
+    said = dict.fromkeys(value for line in lines for value in (*_named(line), *passwords(line)))
+    weak = [value for value in said if len(value) < _VALUE or value.isalpha()]
+    # Settings beside those that are secret, such as an address, stand in files that are none.
+    has_others = len(said) > len(weak)
+    found = {
+        line: has_others and not any(value in line for value in weak)
+        for line in lines
+        if len(line) >= _LINE and not line.startswith("-----")
+    }
+    keys = tuple(_KEY_BLOCK.compiled.finditer(text))
+    found[text] = bool(keys) or (has_others and len(lines) > 1)
+    for block in keys:
+        body = block[2].replace("\\n", " ").split()
+        found |= dict.fromkeys((line for line in body if len(line) >= _LINE), True)
+        said |= dict.fromkeys(_of_key(body))
+    found |= dict.fromkeys(said, False)
+    for value, is_part in found.items():
+        if value:
+            yield Known(name, Secret(value), is_part)
+
+
+def _of_key(body: list[str]) -> Iterator[str]:
+    """Yield what says that a private key is there: a line, all of it as one, and bytes that it encodes.
+
+    They are taken from where no certificate has the same. Public parts stand at the begin of a key of RSA and
+    at the end of one of elliptic curves; OpenSSH has them twice, before what is private.
+    """
+    import base64
+
+    whole = "".join(body)
+    yield whole
+    encoded = b""
+    with contextlib.suppress(ValueError):
+        encoded = base64.b64decode(whole, validate=True)
+    share = 1 / 4
+    if encoded.startswith(b"openssh-key"):
+        share = 5 / 6 if b"ecdsa-" in encoded else 5 / 8
+    yield from (line for line in body[int(len(body) * share) :][:1] if len(line) >= _LINE)
+    start = int(len(encoded) * share)
+    yield encoded[start : start + _BYTES].decode(errors="surrogateescape")
+
+
+def _named(line: str) -> Iterator[str]:
+    """Yield the values in a line of settings that follow the name of a secret."""
+    for match in _SETTING.compiled.finditer(line):
+        value = match[2] or match[3] or match[4]
+        if len(value) < _VALUE or value.isalpha():
+            continue
+        if looks_secret(match[1], value) or (is_secret(match[1]) and not _ABOUT.compiled.search(match[1])):
+            yield value
 
 
 def secrets_of(environment: Environment) -> tuple[str, ...]:

@@ -188,6 +188,26 @@ class Clean:
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUJ4vWcZ0jXqk1\n-----END CERTIFICATE-----\n"
 
+KEY_PEM = """-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgFtIiUoswKTt8yoJH
+Y3rUqPATf+bX02gNqqOZDbWYteuhRANCAAT6kd+5OaDDwkgUwrz0netVojG2dYk8
++yJAw12zhJToErPiTUK32Lj2JRnad0TdIHmn8O8ioObrZDMrK7PwVu5P
+-----END PRIVATE KEY-----
+"""
+"""Of an elliptic curve: its second half is public."""
+CERTIFICATE_PEM = """-----BEGIN CERTIFICATE-----
+MIIBbjCCAROgAwIBAgIUCX0Mif+jKCMHK9vhzOVFfq2EqkEwCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBYTAeFw0yNjExMjYwMjAwMTVaFw0zNjExMjMwMjAwMTVaMAwx
+CjAIBgNVBAMMAWEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAT6kd+5OaDDwkgU
+wrz0netVojG2dYk8+yJAw12zhJToErPiTUK32Lj2JRnad0TdIHmn8O8ioObrZDMr
+K7PwVu5Po1MwUTAdBgNVHQ4EFgQUtfO8r8KHOihA5qtnVzPMJeD53vowHwYDVR0j
+BBgwFoAUtfO8r8KHOihA5qtnVzPMJeD53vowDwYDVR0TAQH/BAUwAwEB/zAKBggq
+hkjOPQQDAgNJADBGAiEAo0qWmOcQdu+xO1fr8N/h6Sq0Sh0e+CR4ykVpdBBbLC8C
+IQDHnEC5LuF84nsuNrPhKZwmNWloUjImEcLD8Bh8mFCfmg==
+-----END CERTIFICATE-----
+"""
+CERTIFICATE_LINES = "".join(CERTIFICATE_PEM.splitlines()[1:-1])
+
 CLEAN: tuple[Clean, ...] = (
     Clean(
         "a word that is a password",
@@ -214,6 +234,30 @@ CLEAN: tuple[Clean, ...] = (
         {"Dockerfile": f'{BASE}{READ}test -n "$(cat /run/secrets/token)"\n'},
         compose=MOUNT,
         extra=FROM_ENV,
+    ),
+    Clean(
+        "an address in a secret file",
+        {
+            "Dockerfile": f"{BASE}COPY npmrc /app/\n",
+            "npmrc": "registry=https://r.example.com/\nalways-auth=true\n",
+            "token": f"registry=https://r.example.com/\n//r.example.com/:_authToken={TOKEN}\n",
+        },
+        env="",
+        compose=MOUNT,
+        extra="secrets: {token: {file: ./token}}\n",
+    ),
+    Clean(
+        "a certificate of a private key",
+        {
+            "Dockerfile": f"{BASE}COPY cert* /app/\n",
+            "cert.pem": CERTIFICATE_PEM,
+            "cert.der": base64.b64decode(CERTIFICATE_LINES),
+            "cert.json": CERTIFICATE_LINES,
+            "key.pem": KEY_PEM,
+        },
+        env="",
+        compose=MOUNT,
+        extra="secrets: {token: {file: ./key.pem}}\n",
     ),
     Clean(
         "a file that is not copied",
