@@ -242,6 +242,14 @@ def test_project_with_crlf_keeps_it(bench: Bench) -> None:
     assert bench.text(merged, "a") == ("new\n" + LONG + "ours\n").replace("\n", "\r\n")
 
 
+def test_project_that_keeps_lf_where_the_template_has_crlf(bench: Bench) -> None:
+    """`text=auto` has made LF of what the template has written."""
+    base, theirs = LONG.replace("\n", "\r\n"), ("new\n" + LONG).replace("\n", "\r\n")
+    merged = bench.merge({"a": base}, {"a": LONG + "ours\n"}, {"a": theirs})
+    assert merged.conflicts == ()
+    assert bench.text(merged, "a") == "new\n" + LONG + "ours\n"
+
+
 def test_names_with_spaces_and_other_letters(bench: Bench) -> None:
     name = "our docs/Straße \t1.md"
     merged = bench.merge({name: LONG}, {name: LONG + "ours\n"}, {name: "new\n" + LONG})

@@ -315,6 +315,13 @@ def test_secret_answer_is_not_reset(tmp_path: Path) -> None:
     assert "token" not in answers_in(project)
 
 
+def test_message_of_the_template_is_shown(template: Path) -> None:
+    message = "_message_after_update: 'Now run the thing for {{ project_name }}.'\n"
+    commit(template, {"copier.yml": V1["copier.yml"] + message}, "v3.0.0")
+    project = new(f"{template}@v1.0.0")
+    assert "Now run the thing for myapp." in run("update", "-C", str(project)).stdout
+
+
 def test_template_may_ask_whether_this_is_an_update(template: Path) -> None:
     hidden = "_exclude: [\"{% if _copier_operation != 'update' %}up.txt{% endif %}\", copier.yml, .git]\n"
     config = "".join(line for line in V1["copier.yml"].splitlines(True) if "_exclude" not in line) + hidden
@@ -639,7 +646,7 @@ def test_json_is_a_contract(template: Path) -> None:
     project = new(f"{template}@v1.0.0")
     done = json.loads(run("update", "-C", str(project), "--json").stdout)
     assert sorted(done) == [
-        "applied", "conflicts", "files", "from", "notes", "path", "template", "to", "up_to_date",
+        "applied", "conflicts", "files", "from", "message", "notes", "path", "template", "to", "up_to_date",
     ]  # fmt: skip
     assert done["from"]["version"] == "v1.0.0"
     assert done["to"] == {"version": "v2.0.0", "commit": git(template, "rev-parse", "v2.0.0")}

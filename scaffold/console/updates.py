@@ -71,6 +71,8 @@ def text(update: Update, *, applied: bool) -> str:
         return f"{name} is up to date with its template: {new}."
     lines = [f"Updated {name} {way}: {files} changed." if applied else f"{name} {way}: {files} would change."]
     lines += [f"Note: {note}" for note in update.notes]
+    if update.message:
+        lines += ["", update.message]
     left = todos(update)
     if left:
         number = len({todo.path for todo in left})
@@ -105,6 +107,7 @@ def document(update: Update, *, applied: bool) -> Mapping[str, object]:
             for conflict in update.merge.conflicts
         ],
         "notes": list(update.notes),
+        "message": update.message,
     }
 
 

@@ -33,6 +33,7 @@ _MOST_VERSIONS = 60
 _RENDERED = 3  # of each ranking
 _MOST_OPTIONS = 12
 _ROUNDS = 2
+_MISS = 0.03
 _HINTS = (".cruft.json", ".cookiecutter.json", ".cookiecutter.yaml", ".cookiecutter.yml")
 
 Lines = Mapping[str, collections.Counter[str]]
@@ -158,7 +159,8 @@ def ranked(search: Search) -> tuple[list[Version], list[Version]]:
                 score += hits - 0.3 * (len(mine) - hits) - 0.3 * (len(have) - hits)
         by_file[version] = score
         hits = len(written & everywhere)
-        anywhere[version] = hits - 0.3 * (len(written) - hits)
+        # What a condition leaves out is missing too: a hit says more than a miss.
+        anywhere[version] = hits - _MISS * (len(written) - hits)
     order = {version: number for number, version in enumerate(known)}  # newest first, where all else is equal
     return (
         sorted(known, key=lambda version: (-by_file[version], order[version])),
@@ -440,7 +442,9 @@ def _options(question: Question) -> tuple[object, ...]:
 def candidates(search: Search, only: Version | None = None) -> tuple[tuple[Candidate, ...], Guess]:
     """The likeliest versions with their answers, the best first, and what is known of the answers."""
     by_file, anywhere = ([only], []) if only else ranked(search)
-    first = by_file[0]
+    # Answers are found once, at the version that both rankings like best.
+    likes = {version: place for place, version in enumerate(anywhere)}
+    first = min(by_file, key=lambda version: by_file.index(version) + likes.get(version, 0))
     with _open(search, first) as template:
         asked = questions.read(template)
         guess = guessed(search, template)
@@ -453,12 +457,13 @@ def candidates(search: Search, only: Version | None = None) -> tuple[tuple[Candi
         if version == first:
             continue
         with _open(search, version) as template:
-            names = {question.name for question in questions.read(template)}
+            here = questions.read(template)
+            kept = {item.name: chosen[item.name] for item in here if item.name in chosen}
+            renderer = _Renderer(search, template)
             try:
-                kept = {name: value for name, value in chosen.items() if name in names}
-                found.append(_Renderer(search, template).candidate(version, kept))
-            except UsageError:
-                continue
+                found.append(renderer.candidate(version, _first(renderer, version, here, Guess(kept))))
+            except ScaffoldError:
+                continue  # other answers would be needed than those that fit best
     order = {version: number for number, version in enumerate(by_file)}
     found.sort(key=lambda item: (-item.fit, order.get(item.version, len(order))))
     return tuple(found), guess

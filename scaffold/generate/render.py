@@ -191,7 +191,7 @@ def again(template: Template, folder: Path, given: Mapping[str, object], again: 
         # A template without an answers file of its own: what the project has is all there is.
         _rewrite(answers_file, copied.answers)
     _record_source(answers_file, template)
-    return Rendered(copied.answers, listing.files(entries), copied.once)
+    return Rendered(copied.answers, listing.files(entries), copied.once, copied.messages)
 
 
 def run_tasks_again(
@@ -320,6 +320,8 @@ def _copied(
         if worker.all_skip_if_exists and not mode.asking and not mode.tasks:
             written = listing.files(listing.of(folder))
             once = tuple(path for path in written if worker.match_skip(Path(path)))
+        if mode.again is not None:
+            said = _update_messages(worker)
     if stray := next((name for name in known.given if name in hidden - known.reused), None):
         value = "…" if stray in secrets else known.given[stray]
         raise UsageError(
@@ -327,6 +329,14 @@ def _copied(
         )
     answers = {name: combined[name] for name in combined if name in names - hidden}
     return _Copied(answers, answers_file, once, Messages(*said[:2]), secrets)
+
+
+def _update_messages(worker: Any) -> list[str]:
+    """What the template says before and after an update; a copier that has changed inside does without."""
+    texts = [getattr(worker.template, f"message_{when}_update", "") or "" for when in ("before", "after")]
+    if not hasattr(worker, "_render_string"):
+        return []
+    return [worker._render_string(text).strip() if text else "" for text in texts]  # noqa: SLF001
 
 
 def _render_nothing() -> None:

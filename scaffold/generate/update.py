@@ -77,6 +77,8 @@ class Update:
     merge: Merge
     decisions: tuple[Decision, ...]
     notes: tuple[str, ...]
+    message: str = ""
+    """What the template says to the person who updates."""
 
     @property
     def is_nothing(self) -> bool:
@@ -246,6 +248,9 @@ def prepared(folder: Path, wishes: Wishes) -> Iterator[Update]:
     """Render, merge, and yield what the project would be; nothing is written into it."""
     with followed(folder, wishes.answers_file, consent=wishes.consent) as project:
         new = _new(project, wishes)
+        if _is_there(project, new, wishes):
+            yield Update(project, new, Merge(project.tree, (), {}), (), project.notes)
+            return
         yield _merged(project, new, wishes)
 
 
@@ -269,6 +274,13 @@ def is_older(project: Followed, new: Version) -> bool:
     if one is not None and other is not None and one != other:
         return one < other
     return mirror.is_ancestor(project.copy, new.commit, project.old.commit)
+
+
+def _is_there(project: Followed, new: Version, wishes: Wishes) -> bool:
+    """Whether the project is at the version already, as its answers file says, and no answer has changed."""
+    tie = project.link
+    is_same = tie.commit == new.commit == project.old.commit and tie.version == new.ref
+    return is_same and tie.source == project.source.address and not wishes.data and not tie.earlier
 
 
 def _merged(project: Followed, new: Version, wishes: Wishes) -> Update:
@@ -305,7 +317,8 @@ def _merged(project: Followed, new: Version, wishes: Wishes) -> Update:
             merge = replace(merge, tree=_after(project, template, merge.tree, rendered.answers, code))
     merge, opened_decisions = _with_decisions(project, new, merge)
     notes = [*project.notes, *notes, *merge.notes]
-    return Update(project, new, merge, opened_decisions, tuple(notes))
+    message = "\n".join(part for part in (rendered.messages.before, rendered.messages.after) if part)
+    return Update(project, new, merge, opened_decisions, tuple(notes), message)
 
 
 def _merge(project: Followed, new: Version, wishes: Wishes, sides: Sides, once: set[str]) -> Merge:

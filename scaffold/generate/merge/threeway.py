@@ -118,7 +118,7 @@ def _without_locks(sides: Sides) -> tuple[Sides, dict[str, Conflicted]]:
 
 
 def _line_ends(scratch: Scratch, sides: Sides) -> Sides:
-    """Give the template's versions the line ends of a project's file that has CRLF throughout."""
+    """Give the template's versions the line ends of the project's file, where all have one kind."""
     changed = [
         path
         for path, ours in sides.ours.items()
@@ -133,12 +133,18 @@ def _line_ends(scratch: Scratch, sides: Sides) -> Sides:
     )
     old, new = dict(sides.base), dict(sides.theirs)
     for path in changed:
-        if not _is_crlf(texts[sides.ours[path].object]) or b"\r\n" in texts[sides.base[path].object]:
+        mine, was = texts[sides.ours[path].object], texts[sides.base[path].object]
+        if _is_crlf(mine) and b"\r" not in was:
+            before, after = b"\n", b"\r\n"
+        elif _is_crlf(was) and b"\r" not in mine:
+            before, after = b"\r\n", b"\n"
+        else:
             continue
         for side in (old, new):
             content = texts[side[path].object]
-            if b"\r" not in content and b"\0" not in content:
-                side[path] = Entry(side[path].mode, scratch.store(content.replace(b"\n", b"\r\n")))
+            is_uniform = _is_crlf(content) if before == b"\r\n" else b"\r" not in content
+            if is_uniform and b"\0" not in content:
+                side[path] = Entry(side[path].mode, scratch.store(content.replace(before, after)))
     return Sides(old, sides.ours, new)
 
 
