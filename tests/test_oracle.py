@@ -15,9 +15,9 @@ from tests.conftest import MEASURED, named
 from tests.crash.rounds import SOAK, Score
 from tests.oracle.world import world
 
-LONGEST = float(os.environ.get("SCAFFOLD_ORACLE_SECONDS", "3600")) if SOAK else 60.0
+LONGEST = float(os.environ.get("SCAFFOLD_ORACLE_SECONDS", "3600")) if SOAK else 90.0
 """Seconds after which no new sequence is begun."""
-SEQUENCES = 10**6 if SOAK else 2
+SEQUENCES = 10**6 if SOAK else 3
 ACTIONS = 15
 SEED = int(os.environ.get("SCAFFOLD_ORACLE_SEED", "20261126"))
 
@@ -35,7 +35,9 @@ def test_no_acknowledged_row_is_lost_whatever_is_done(
         seed = SEED + number
         with (
             named(engine) as name,
-            world(tmp_path / str(number), name, ("18", "17")[number % 2], seed) as made,
+            world(
+                tmp_path / str(number), name, ("18", "17")[number % 2], seed, shared=number % 3 == 2
+            ) as made,
         ):
 
             def sequence() -> None:

@@ -41,7 +41,7 @@ services:
       interval: 1s
       retries: 60
 volumes:
-  db-data: {{}}
+  db-data: {volume}
 """
 PATHS = {"18": "/var/lib/postgresql", "17": "/var/lib/postgresql/data"}
 EXAMPLE = "DB_PORT={port}\nDB_PASSWORD=\nLEVEL=0\n"
@@ -69,10 +69,11 @@ class Checkout:
     def is_there(self) -> bool:
         return (self.folder / "compose.yaml").is_file()
 
-    def write(self, version: str, port: int) -> None:
-        """Make the folder as a clone has it: without .env."""
+    def write(self, version: str, port: int, volume: str) -> None:
+        """Make the folder as a clone has it: without .env; `volume` is the volume's own section."""
         self.folder.mkdir(parents=True)
-        (self.folder / "compose.yaml").write_text(COMPOSE.format(version=version, path=PATHS[version]))
+        compose = COMPOSE.format(version=version, path=PATHS[version], volume=volume)
+        (self.folder / "compose.yaml").write_text(compose)
         (self.folder / ".env.example").write_text(EXAMPLE.format(port=port))
 
     def scaffold(self, *arguments: str) -> Done:

@@ -32,6 +32,8 @@ class World:
     version: str
     chance: random.Random
     port: int
+    shared: bool = False
+    """Whether compose.yaml gives the volume a name of its own, which is the same in every clone."""
     checkouts: list[Checkout] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     rows: int = 0
@@ -43,7 +45,8 @@ class World:
         """Make a clone in a folder, and somebody who writes into it as soon as that is possible."""
         made = Checkout(f"c{self._made}", folder, has_copied_env=env_file is not None)
         self._made += 1
-        made.write(self.version, self.port)
+        volume = f"{{name: {self.name}-shared}}" if self.shared else "{}"
+        made.write(self.version, self.port, volume)
         if env_file:
             shutil.copy(env_file, made.project.env_file)
         self._adopt(made)
@@ -72,10 +75,13 @@ class World:
         return done
 
     def settle(self, checkout: Checkout) -> None:
-        """Run, and do what the errors say, until the checkout is up."""
+        """Run, and do what the errors say, until the checkout is up.
+
+        One that has no row yet may be refused the volume that holds those of another checkout.
+        """
         done = self.typed(checkout, "run")
         for _ in range(TRIES):
-            if done.code == 0:
+            if done.code == 0 or self._is_turned_away(checkout, done):
                 return
             if f"Remove {checkout.project.env_file}" in done.err:
                 checkout.project.env_file.unlink()
@@ -85,6 +91,9 @@ class World:
                 self.typed(checkout, "db", "--set-password")
             done = self.typed(checkout, "run")
         raise AssertionError(f"{checkout.title} does not come up again: {done.err}")
+
+    def _is_turned_away(self, checkout: Checkout, done: Done) -> bool:
+        return self.shared and not checkout.acknowledged and f"{self.name}-shared" in done.err
 
     def killed(self, checkout: Checkout) -> None:
         """Kill scaffold in the middle."""
@@ -133,8 +142,8 @@ class World:
         return f"{variables[NAME]}-db-1" if self._is_own(checkout) else None
 
     def _is_own(self, checkout: Checkout) -> bool:
-        """Return whether .env gives a name that no other checkout's .env gives."""
-        if not checkout.project.env_file.exists():
+        """Return whether no other checkout has the name in .env, or the volume."""
+        if not checkout.project.env_file.exists() or (self.shared and len(self.checkouts) > 1):
             return False
         name = checkout.project.variables.get(NAME)
         others = [item for item in self.checkouts if item is not checkout and item.project.env_file.exists()]
@@ -263,6 +272,8 @@ class World:
             self.settle(checkout)
         self.end()
         for checkout in self.checkouts:
+            if self.shared and not checkout.acknowledged:
+                continue
             there = checkout.rows()
             lost = checkout.acknowledged - there
             assert not lost, f"{len(lost)} of {len(checkout.acknowledged)} rows of {checkout.title} are lost"
@@ -275,10 +286,10 @@ class World:
 
 
 @contextmanager
-def world(base: Path, name: str, version: str, seed: int) -> Iterator[World]:
+def world(base: Path, name: str, version: str, seed: int, *, shared: bool) -> Iterator[World]:
     """Yield a world with one checkout that is up; nobody writes any more at the end."""
     chance = random.Random(seed)
-    made = World(base, name, version, chance, port=20000 + chance.randrange(8000))
+    made = World(base, name, version, chance, port=20000 + chance.randrange(8000), shared=shared)
     try:
         made.settle(made.add(base / "first" / name))
         yield made
