@@ -74,6 +74,7 @@ def world(engine: docker.DockerClient, tmp_path: Path) -> Iterator[Engine]:
             name=f"{name}-foreign",
             labels={
                 "com.docker.compose.project": f"{name}-foreign",
+                "com.docker.compose.oneoff": "False",
                 "com.docker.compose.project.working_dir": str(tmp_path / "never"),
             },
         )

@@ -131,8 +131,8 @@ def test_destroy_keeps_and_names_what_others_use_and_goes_on_with_the_rest(
     other = f"{project_name}-other"
     image = engine.api.inspect_image(f"{shop.name}-app")["Id"]
     docker_(
-        # What the image is labelled with would be taken for the container's own.
-        *("run", "--detach", "--label", f"com.docker.compose.project={other}", "--name", other),
+        # It inherits the project label of the image, and is none of the project's all the same.
+        *("run", "--detach", "--name", other),
         *("--volume", f"{shop.name}_shared:/shared", image),
         *("sleep", "infinity"),
     )

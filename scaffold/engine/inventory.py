@@ -99,7 +99,7 @@ def _user(item: Mapping[str, Any]) -> User:
     return User(
         id=item["Id"],
         name=_name(item),
-        project=labels.get(names.PROJECT, ""),
+        project=names.maker(labels),
         path=labels.get(names.PATH) or labels.get(names.WORKING_DIR, ""),
         image=item.get("Image", ""),
         mounts=tuple(mounts),

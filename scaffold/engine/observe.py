@@ -36,9 +36,9 @@ def observe(engine: Engine, desired: Desired) -> Observed:
 
 def containers(engine: Engine, project: str) -> tuple[Container, ...]:
     """Return the project's containers by name; one that vanishes meanwhile is left out."""
-    label = f"{names.PROJECT}={project}"
+    made = [f"{names.PROJECT}={project}", names.ONE_OFF]  # see names.maker
     with engine_errors("containers"):
-        found = engine.get("/containers/json", all=True, filters={"label": [label]})
+        found = engine.get("/containers/json", all=True, filters={"label": made})
         return tuple(sorted(_inspected(engine, [item["Id"] for item in found]), key=lambda item: item.name))
 
 

@@ -57,7 +57,8 @@ def every(engine: Engine, known: Mapping[str, str]) -> tuple[Project, ...]:
     """
     found: dict[str, _Found] = defaultdict(_Found)
     with engine_errors("reading what the engine holds"):
-        for project, item in _labelled(engine.get("/containers/json", all=True), found):
+        listed = engine.get("/containers/json", all=True)
+        for project, item in _labelled([it for it in listed if names.maker(it.get("Labels") or {})], found):
             project.add_container(item)
         for project, item in _labelled(engine.get("/networks"), found):
             project.networks.append(item["Name"])

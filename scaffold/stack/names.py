@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 # Compose's own labels: Docker Desktop and `docker compose ps` list what carries them.
 PROJECT = "com.docker.compose.project"
@@ -30,6 +31,15 @@ HELPER = "dev.scaffold.helper"
 """On a container that is made for one task and removed again: the project that it is made for."""
 ASIDE = "dev.scaffold.aside"
 """On a volume with what was set aside: the volume in which it was."""
+
+
+def maker(labels: Mapping[str, str]) -> str:
+    """Return the project that made a container, empty for none.
+
+    An image hands its own project label on to every container that is made from it, also to one that a person
+    starts by hand; what Compose, run.sh and this program make says besides whether it is a one-off.
+    """
+    return labels.get(PROJECT, "") if ONE_OFF in labels else ""
 
 
 def checkout_hash(real_path: str) -> str:
