@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import docker
 import pytest
 
 from scaffold.generate import bundle, sources
 from scaffold.generate.author import matrix, problem, rendered, trial, written
 from scaffold.generate.author.problem import Problem
 from scaffold.generate.questions import Question
+from tests.conftest import take_inventory
+from tests.projects import interrupt, until
 from tests.repositories import commit, git, repository, write
 
 SCAFFOLD = str(Path(sys.executable).with_name("scaffold"))
@@ -452,3 +455,72 @@ def test_generated_project_becomes_a_template(own_folders: Path) -> None:
     subprocess.run((SCAFFOLD, "new", "book-store", "--template", "ours"), check=True, capture_output=True)
     assert "book-store" in Path("book-store/README.md").read_text()
     assert not [path for path in Path("book-store").rglob("*.py") if "web_shop" in path.read_text()]
+
+
+# ── projects that boot ─────────────────────────────────────────────────────────────────────────────────
+
+BOOTS = {
+    "copier.yml": (
+        "_subdirectory: project\nproject_name: {type: str, default: sample}\n"
+        "kind: {type: str, default: good, choices: [good, bad, far, files]}\n"
+    ),
+    "project/.env.example": "COMPOSE_PROJECT_NAME=sample\nAPP_PORT=8700\n",
+    "project/{% if kind != 'files' %}compose.yaml{% endif %}.jinja": (
+        "services:\n  app:\n    image: python:3.13-slim\n    init: true\n"
+        "{% if kind == 'bad' %}    command: [python, -c, 'raise SystemExit(\"no settings\")']\n"
+        "{% else %}    command: [python, -m, http.server, '8000']\n{% endif %}"
+        "    ports: ['127.0.0.1:${APP_PORT}:8000']\n"
+        "    labels: {dev.scaffold.ready: /}\n"
+        "    volumes: [/cache, 'data:/data']\n"
+        "volumes: {data: {}}\n"
+    ),
+    "tests/cases.yml": "not_booted:\n- {kind: far}\n",
+}
+
+
+@pytest.mark.engine
+def test_projects_are_booted_called_and_destroyed(engine: docker.DockerClient, tmp_path: Path) -> None:
+    folder = repository(tmp_path / "t", BOOTS)
+    scaffold("test", str(folder), "--accept")
+    report = tmp_path / "report.xml"
+    done = subprocess.run(
+        (SCAFFOLD, "template", "test", str(folder), "--boot", "--no-updates", "--junit", str(report)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "compose.yaml: It does not boot:" in done.stdout
+    assert "no settings" in done.stdout
+    assert "[kind=bad]" in done.stdout
+    assert "1 problem in 6 cases." in done.stdout, "two of four cases are booted, and rendered as all are"
+    assert "kind=far: not booted" in done.stderr
+    suite = ET.parse(report).getroot()
+    cases = {case.get("name"): case.find("failure") is not None for case in suite}
+    assert (cases["boot defaults"], cases["boot kind=bad"]) == (False, True)
+    assert {"boot kind=far", "boot kind=files"}.isdisjoint(cases)
+    left = take_inventory(engine).only(lambda name: name.startswith("boot-"))
+    assert (left.containers, left.networks, left.volumes) == (frozenset(),) * 3
+
+
+@pytest.mark.engine
+def test_interrupted_boot_leaves_nothing(engine: docker.DockerClient, tmp_path: Path) -> None:
+    path = "project/{% if kind != 'files' %}compose.yaml{% endif %}.jinja"
+    slow = BOOTS[path].replace("[python, -m, http.server, '8000']", "[sleep, '600']")
+    folder = repository(tmp_path / "t", {**BOOTS, path: slow})
+    scaffold("test", str(folder), "--accept")
+    process = subprocess.Popen(
+        (SCAFFOLD, "template", "test", str(folder), "--boot", "--no-updates"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until(lambda: any("boot-" in name for name in take_inventory(engine).containers), "a project runs")
+    interrupt(process)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    left = take_inventory(engine).only(lambda name: name.startswith("boot-"))
+    assert (left.containers, left.networks, left.volumes) == (frozenset(),) * 3

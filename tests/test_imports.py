@@ -28,7 +28,7 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("passwords", "console"),
-    ("reach", "doctor"),
+    ("reach", "doctor", "boot"),
     ("workflow",),
     ("prove", "guard"),
     ("postmortem", "session"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from scaffold.cli import consent, options
 from scaffold.cli.completion import templates as complete
 
 if TYPE_CHECKING:
+    from scaffold.generate.author.matrix import Case
     from scaffold.generate.author.problem import Problem
     from scaffold.generate.sources import Template
 
@@ -115,6 +117,9 @@ def try_out(
     updates: Annotated[
         bool, typer.Option("--updates/--no-updates", help="Update a project from each older version.")
     ] = True,
+    boot: Annotated[
+        bool, typer.Option("--boot", help="Build, run and call each project too, then destroy it.")
+    ] = False,
     trust: consent.Trust = False,
     as_json: options.Json = False,
 ) -> None:
@@ -124,17 +129,22 @@ def try_out(
     does, and compared with what was accepted, in tests/snapshots. Answers that questions without choices need
     stand in tests/cases.yml. What has not changed is not rendered again.
 
+    With --boot each project that has a compose.yaml is run under a name of its own, two at a time, called at
+    its address, and removed from the engine with all that it made.
+
     \b
     Examples:
       scaffold template test
       scaffold template test --accept
       scaffold template test --junit report.xml
+      scaffold template test --boot
     """
     from scaffold.generate.author import older, problem, trial
 
     results: list[tuple[str, float, tuple[Problem, ...]]] = []
-    with _opened(template, trust=trust) as found:
+    with _opened(template, trust=trust, tasks=boot) as found:
         cases = trial.planned(found)
+        without = trial.not_booted(found) if boot else ()
         trials = []
         for number, made in enumerate(trial.trials(found, cases), 1):
             console.note(
@@ -151,10 +161,25 @@ def try_out(
                 trial.accept(found, trials)
         if updates:
             results += older.updates(found)
+        if boot:
+            results += _booted(found, [made.case for made in trials if not made.problems], without)
     if junit is not None:
         junit.write_bytes(trial.junit(results, found.name))
     problems = problem.joined(each for _, _, some in results for each in some)
     _report(problems, len(results), as_json=as_json)
+
+
+def _booted(
+    template: Template, cases: Sequence[Case], without: Sequence[Mapping[str, object]]
+) -> Iterator[tuple[str, float, tuple[Problem, ...]]]:
+    from scaffold import boot
+
+    with contextlib.closing(boot.boots(template, cases, without)) as boots:
+        for number, made in enumerate(boots, 1):
+            state = "not booted" if made.left_out else "does not boot" if made.problems else "boots"
+            console.note(f"{number}/{len(cases)} {made.case.name}: {state} ({made.seconds:.0f} s)")
+            if not made.left_out:
+                yield f"boot {made.case.name}", made.seconds, made.problems
 
 
 def release(
@@ -202,22 +227,23 @@ def release(
 
 
 @contextmanager
-def _opened(reference: str, *, trust: bool) -> Iterator[Template]:
+def _opened(reference: str, *, trust: bool, tasks: bool = False) -> Iterator[Template]:
     """A folder as it stands, committed or not; anything else as for `scaffold new`."""
     from scaffold.generate import sources
 
     if Path(reference).is_dir():
-        yield _trusted(sources.find(reference), trust=trust)
+        yield _trusted(sources.find(reference), trust=trust, tasks=tasks)
     else:
         with sources.opened(reference) as template:
-            yield _trusted(template, trust=trust)
+            yield _trusted(template, trust=trust, tasks=tasks)
 
 
-def _trusted(template: Template, *, trust: bool) -> Template:
+def _trusted(template: Template, *, trust: bool, tasks: bool) -> Template:
     from scaffold.generate import trust as trusts
 
-    # Tasks do not run here, extensions do.
-    return consent.given(template, trust=trust) if trusts.code(template).extensions else template
+    # Extensions always run, tasks only where a project is to boot.
+    code = trusts.code(template)
+    return consent.given(template, trust=trust) if code.extensions or (tasks and code.tasks) else template
 
 
 def _report(problems: Sequence[Problem], cases: int, *, as_json: bool) -> None:

@@ -35,6 +35,8 @@ _CASES = """\
 answers: {}
 # More cases, by name.
 cases: {}
+# Answers with which `scaffold template test --boot` leaves a project out, e.g. of a managed database.
+not_booted: []
 """
 _WORKFLOW = """\
 name: template

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -56,14 +57,29 @@ def planned(template: Template) -> tuple[Case, ...]:
     return (*cases(asked, base), *(Case(name, {**base, **answers}) for name, answers in added.items()))
 
 
-def _written_cases(template: Template) -> tuple[dict[str, object], dict[str, dict[str, object]]]:
+def not_booted(template: Template) -> tuple[Mapping[str, object], ...]:
+    """The answers with which a project needs what a trial cannot give it, such as a managed database."""
+    found = _cases_file(template).get("not_booted") or ()
+    if not isinstance(found, list) or not all(isinstance(each, dict) and each for each in found):
+        raise ScaffoldError(f"{CASES}: not_booted is a list of mappings, each of questions to answers.")
+    return tuple(found)
+
+
+def _cases_file(template: Template) -> Mapping[str, Any]:
     path = template.path / CASES
     if not path.is_file():
-        return {}, {}
+        return {}
     try:
         found = yaml.load(documents.read(path), documents.LOADER) or {}  # noqa: S506 - a safe loader
     except (OSError, yaml.YAMLError) as error:
         raise ScaffoldError(f"{CASES} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise ScaffoldError(f"{CASES} is not a mapping.", "It has `answers`, `cases` and `not_booted`.")
+    return found
+
+
+def _written_cases(template: Template) -> tuple[dict[str, object], dict[str, dict[str, object]]]:
+    found = _cases_file(template)
     base, added = found.get("answers") or {}, found.get("cases") or {}
     if not isinstance(base, dict) or not isinstance(added, dict):
         raise ScaffoldError(f"{CASES} has a mapping `answers`, and a mapping `cases` of names to answers.")
