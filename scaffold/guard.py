@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from scaffold.data import guards
 from scaffold.engine import volume_look
 from scaffold.engine.client import Engine
 from scaffold.stack.desired import Desired
-from scaffold.stack.observed import Observed, Stored
+from scaffold.stack.observed import Container, Observed, Stored
 from scaffold.stack.steps import SetAsideData, Step
 
 
@@ -52,6 +52,14 @@ def check(
     found = guards.judge(desired, observed, subjects, looks, empty)
     guards.refuse_to_remove(leaving, looks, empty)
     return Known((*notes, *found), guards.stored(subjects, looks))
+
+
+def holding(engine: Engine, project: str, containers: Iterable[Container]) -> tuple[str, ...]:
+    """Return the containers that have the rows of a database in themselves, or may have, by name."""
+    found = guards.inside(containers)
+    looks = guards.Looks(volume_look.look(engine, project, None, guards.glances_at(found, Observed())))
+    rows = ((container.name, guards.rows_inside(container, looks)) for container in found)
+    return tuple(name for name, item in rows if item.kind or item.unknown)
 
 
 def _image(observed: Observed) -> str | None:

@@ -62,7 +62,7 @@ a container is at `db`, not at `localhost`: that is what DATABASE_URL in compose
 ## What all commands have in common
 
 - `--explain` prints the docker commands that a command stands for, each below a line that says why, and does
-  nothing. Passwords stay in `.env`: where a command needs one, the first line reads that file. For
+  nothing. They hold no secret: where one is needed, the first line asks `scaffold env --export` for it. For
   `scaffold run`, `scaffold plan --commands` is the same.
 - `--json` prints the result as one JSON document on standard output. `stats --follow` and `events` print one
   on each line. Everything that is not the result goes to standard error.
@@ -72,7 +72,7 @@ a container is at `db`, not at `localhost`: that is what DATABASE_URL in compose
 - `scaffold --install-completion` teaches the shell commands, options, services and projects.
 
 `scaffold clean` takes a project for gone when the folder that its labels name does not exist. A folder that
-was moved, or is on a disk that is not mounted, looks the same: its data stays all the same, and `scaffold
+was moved, or is on a disk that is not mounted, may look the same: its data stays all the same, and `scaffold
 run` makes the rest again.
 """
 

@@ -34,6 +34,9 @@ services:
     environment: {POSTGRES_USER: app, POSTGRES_DB: app, POSTGRES_PASSWORD: given}
     shm_size: 64m
 """
+POSTGRES_IN_ITSELF = f"""{POSTGRES_WITHOUT_A_VOLUME}\
+    tmpfs: [/var/lib/postgresql/data]
+""".replace("given", "given, PGDATA: /srv/pg")
 FILES = {
     "Dockerfile": 'FROM debian:trixie-slim\nCMD ["sleep", "infinity"]\n',
     ".dockerignore": "*\n",
@@ -217,10 +220,17 @@ def test_project_that_was_run_elsewhere_is_found_there(world: Engine, tmp_path: 
     assert name in place.scaffold("clean", name, "--yes", code=2).err
 
 
-def test_clean_keeps_a_container_whose_volume_has_no_name(
-    engine: docker.DockerClient, project_name: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (POSTGRES_WITHOUT_A_VOLUME, "no name"),
+        (POSTGRES_IN_ITSELF, "a database is in the container itself"),
+    ],
+    ids=["a volume without a name", "the container itself"],
+)
+def test_clean_keeps_a_container_that_data_would_go_with(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path, text: str, why: str
 ) -> None:
-    text = POSTGRES_WITHOUT_A_VOLUME
     project = written(tmp_path / project_name, text, f"COMPOSE_PROJECT_NAME={project_name}\n")
     project.scaffold("run")
     server = database(project_name)
@@ -230,7 +240,7 @@ def test_clean_keeps_a_container_whose_volume_has_no_name(
     place = anywhere(tmp_path)
     done = place.scaffold("clean", project_name, "--yes")
     assert server in done.err, done
-    assert "no name" in done.err, done
+    assert why in " ".join(done.err.split()), done
     engine.containers.get(server).start()
     until(lambda: ready(server), "the database answers")
     assert rows(server) == ROWS

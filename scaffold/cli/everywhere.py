@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -125,7 +125,8 @@ def clean(
 
     That is containers, networks and images. It shows what would go, and asks. Data goes only by name: each
     volume named with --delete-data, or typed when asked. What scaffold did not make is never touched, nor
-    what belongs to a folder that exists, what runs, or a container with a volume without a name.
+    what belongs to a folder that exists, what runs, or a container with a volume without a name, or with a
+    database in itself.
 
     \b
     Examples:
@@ -134,6 +135,7 @@ def clean(
       scaffold clean myapp-1a2b3c4d --delete-data myapp-1a2b3c4d_db-data
     """
     named = tuple(delete_data or ())
+    from scaffold import guard
     from scaffold.engine import oneoff
     from scaffold.engine import projects as reader
     from scaffold.engine.client import Engine
@@ -142,7 +144,10 @@ def clean(
     with Engine() as engine:
         gone = _gone(engine, tuple(projects or ()))
         _check_named(named, gone)
-        left = reader.remains(engine, gone)
+        left = tuple(
+            replace(item, holding=guard.holding(engine, item.project.name, item.observed.containers))
+            for item in reader.remains(engine, gone)
+        )
         _check_used(named, left)
         staying = planning.staying(left)
         steps = planning.cleaning(left, named)
@@ -218,8 +223,8 @@ def _check_used(named: Iterable[str], left: Sequence[Remains]) -> None:
         user = next((kept.name for item in left for kept in item.apart.others if name in kept.volumes), None)
         if user is not None:
             raise UsageError(
-                f"--delete-data {name}: container {user} uses it, and stays: another volume of it has "
-                "no name. Nothing was removed.",
+                f"--delete-data {name}: container {user} uses it, and stays: what it has in itself, or in a "
+                "volume without a name, may be data. Nothing was removed.",
                 f"`docker rm {user}` removes that container and keeps its volumes.",
             )
 

@@ -20,7 +20,15 @@ from scaffold.stack import names
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.look import Contents, Glance, Medium, Source, Window
 from scaffold.stack.observed import Container, Image, Observed, Stored
-from scaffold.stack.steps import BuildImage, CreateContainer, PullImage, RemoveContainer, StartContainer, Step
+from scaffold.stack.steps import (
+    BuildImage,
+    CreateContainer,
+    PullImage,
+    RemoveContainer,
+    SetAsideContainer,
+    StartContainer,
+    Step,
+)
 from scaffold.stack.storage import Mount, Place, place, present_mounts, wanted_mounts
 
 _LAYOUTS = tuple(kind.layout for kind in databases.KINDS)
@@ -198,17 +206,24 @@ def _predecessor(service: Service, name: str, observed: Observed) -> Container |
 
 def leaving(observed: Observed, steps: Iterable[Step]) -> tuple[Container, ...]:
     """Return the containers that steps remove and that keep the files of a database in themselves."""
-    found = []
+    going = []
     for step in steps:
         match step:
-            case RemoveContainer(name=name):
+            # One that is set aside is removed once its successor is there.
+            case RemoveContainer(name=name) | SetAsideContainer(name=name):
                 container = observed.container(name)
-                server = present(container) if container else None
-                if container and server and server.place.medium is Medium.CONTAINER:
-                    found.append(container)
+                going += [container] if container else []
             case _:
                 pass
-    return tuple(found)
+    return inside(going)
+
+
+def inside(containers: Iterable[Container]) -> tuple[Container, ...]:
+    """Return those of the containers that keep the files of a database in themselves."""
+    servers = ((container, present(container)) for container in containers)
+    return tuple(
+        container for container, server in servers if server and server.place.medium is Medium.CONTAINER
+    )
 
 
 def late(desired: Desired, observed: Observed, steps: Iterable[Step]) -> tuple[Service, ...]:
@@ -504,25 +519,40 @@ def _rows_before(subject: Subject, looks: Looks) -> Finding | None:
 
 
 def refuse_to_remove(found: Sequence[Container], looks: Looks, empty: Collection[str] = ()) -> None:
-    """Raise DataRefused when a container goes that has the files of a database in itself."""
+    """Raise DataRefused when a container goes that has the files of a database in itself, or may have."""
     for container in found:
-        server = present(container)
-        if server is None or container.service in empty:
+        if container.service in empty:
             continue
-        rows = looks.of(Place(Medium.CONTAINER, container.id, server.place.path), server)
+        rows = rows_inside(container, looks)
+        where = f"the container {container.name} itself"
+        delete = f"`docker rm -f {container.name}` deletes it; `scaffold stop` keeps it."
+        if rows.unknown:
+            raise DataRefused(
+                f"services.{container.service}: what is in {where} could not be seen, and would go with it: "
+                f"{rows.unknown.rstrip('.')}. Nothing was changed.",
+                f"Repeat the command. {delete}",
+            )
         if not rows.kind:
             continue
         dump = ""
-        if server.layout.kind == "postgres":
+        if rows.kind == "postgres":
             dump = (
                 f"Dump it first: `scaffold exec {container.service} pg_dumpall --username "
                 f"{_variable(container, 'POSTGRES_USER') or 'postgres'} > dump.sql`. "
             )
         raise DataRefused(
-            f"services.{container.service}: {rows.words} is in the container {container.name} itself "
-            f"({server.directory}), and goes with it. Nothing was changed.",
-            f"{dump}`docker rm -f {container.name}` deletes it; `scaffold stop` keeps it.",
+            f"services.{container.service}: {rows.words} is in {where} (/{rows.folder}), and goes with it. "
+            "Nothing was changed.",
+            f"{dump}{delete}",
         )
+
+
+def rows_inside(container: Container, looks: Looks) -> Finding:
+    """Return what a container has in itself where its database has its files."""
+    server = present(container)
+    if server is None:
+        return Finding()
+    return looks.of(Place(Medium.CONTAINER, container.id, server.place.path), server)
 
 
 def _variable(container: Container, name: str) -> str:

@@ -192,6 +192,7 @@ _VOLUME = _fields(
     CreatedAt=Maybe(TIME),
     Labels=Filled(Table(TEXT)),
     Driver=Maybe(TEXT),
+    Options=Maybe(Table(TEXT)),
     UsageData=Maybe(_fields(Size=NUMBER)),
 )
 _IMAGE = _fields(
@@ -199,6 +200,7 @@ _IMAGE = _fields(
     Created=Maybe(TIME),
     Size=Maybe(NUMBER),
     RepoTags=TEXTS,
+    RootFS=Maybe(_fields(Layers=TEXTS)),
     Config=Maybe(_fields(Labels=LABELS, Env=TEXTS, Entrypoint=TEXTS, Cmd=TEXTS, Volumes=Filled(Table(ANY)))),
 )
 _LISTED_IMAGE = _fields(

@@ -60,9 +60,13 @@ mkdir -p "$(dirname "$3")"
 mv "$2" "$3"
 sync
 """
+# The engine leaves out what it cannot read, in the copy as in what that is compared with: the kernel counts.
 _REMOVE_OUT = """
 set -e
 cd "$1"
+find "$2" > /dev/null
+count=$(( $(find "$2" -print0 | tr -dc '\\000' | wc -c) ))
+if [ "$count" -ne "$3" ]; then echo "$2 has $count files and folders, and the copy has $3"; exit 3; fi
 rm -rf "$2"
 sync
 """
@@ -134,7 +138,7 @@ def _to_volume(step: SetAsideData, desired: Desired, engine: Engine) -> None:
             f"{step.volume}: the copy in volume {step.aside} differs in {lost[0]}. Nothing was removed.",
             f"All of it is in the folder {OUT} of volume {step.volume}.",
         )
-    _run(step, desired, engine, _REMOVE_OUT, OUT)
+    _run(step, desired, engine, _REMOVE_OUT, OUT, str(len(source)))
 
 
 def _make(step: SetAsideData, desired: Desired, engine: Engine) -> None:

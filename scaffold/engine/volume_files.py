@@ -28,6 +28,8 @@ PATIENCE = 600.0
 SMALL = 65536
 """Bytes of a file that is read for what stands in it."""
 _BLOCK = 1 << 20
+_END = 1024
+"""Zeros that an archive ends with."""
 
 
 @dataclass(frozen=True)
@@ -114,30 +116,47 @@ def _name(member: tarfile.TarInfo) -> str:
 
 
 def _members(engine: Engine, container: str, path: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """Yield what an archive has; nothing where there is no such path.
+
+    tarfile takes what is no header for the end, and the engine begins with the folder itself, also an empty
+    one: less than that is no answer.
+    """
     with _read(engine, container, path) as content:
+        if not content.there:
+            return
+        file = _File(content)
+        count = 0
         try:
-            with tarfile.open(fileobj=_File(content), mode="r|") as archive:
+            with tarfile.open(fileobj=file, mode="r|") as archive:
                 for member in archive:
+                    count += 1
                     yield member, archive.extractfile(member) if member.isreg() else None
         except tarfile.ReadError as error:
-            if not content.is_empty:
-                raise EngineError(f"{path} cannot be read whole") from error
+            raise EngineError(f"{path} cannot be read whole") from error
+        while file.read(_BLOCK):
+            pass
+        if not count or not content.is_whole:
+            raise EngineError(f"{path} cannot be read whole")
 
 
 class _Bytes:
     """The bytes of an archive as they come, and no more of them than is sensible."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes], *, there: bool = True) -> None:
         self._pieces = pieces
         self._count = 0
+        self._end = b""
+        self.there = there
 
     @property
-    def is_empty(self) -> bool:
-        return self._count == 0
+    def is_whole(self) -> bool:
+        """Return whether all of an archive has come: it ends in zeros, and not in the engine's excuse."""
+        return self._end == bytes(_END)
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._pieces:
             self._count += len(piece)
+            self._end = (self._end + piece[-_END:])[-_END:]
             if self._count > LARGEST:
                 raise EngineError("it holds more than a first start leaves")
             yield piece
@@ -151,7 +170,7 @@ def _read(engine: Engine, container: str, path: str) -> Iterator[_Bytes]:
     except Refused as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
-        yield _Bytes(iter(()))
+        yield _Bytes(iter(()), there=False)
         return
     with contextlib.closing(stream), engine_errors(f"reading {path}"):
         yield _Bytes(stream.pieces(TIMEOUT))

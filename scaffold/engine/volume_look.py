@@ -31,6 +31,10 @@ ENOUGH = 64 * 1024
 """Bytes of a folder's archive that are read: the first names are in them."""
 DEEPER = 8
 """Folders in a folder that are looked into."""
+_ABSENT = "bind source path does not exist"
+"""How the engine refuses a mount of what is not there; what it may not see, it refuses otherwise."""
+_NAMED = "-look-"
+"""In the name of a container that is made for a look."""
 LEFT_BEHIND = 60
 """Seconds after which a look is over, however it was: what it left behind is removed by the next one."""
 
@@ -120,9 +124,13 @@ def _begun(engine: Engine, window: Window, folder: str) -> _Begun:
     """
     path = f"{window.path}/{folder}".rstrip("/")
     content = engine.beginning(window.container, f"{path}/.", ENOUGH, TIMEOUT)
+    members = () if content is None else tuple(_members(content))
+    if content is not None and not members:
+        # Of an empty folder the archive has the folder itself; the engine leaves out what it cannot read.
+        raise EngineError(f"{path or '/'} cannot be read")
     entries: dict[str, bool] = {}
     files: dict[str, bytes] = {}
-    for name, body in _members(content or b""):
+    for name, body in members:
         top, _, below = name.removeprefix("./").strip("/").partition("/")
         if top in ("", "."):
             continue
@@ -159,10 +167,10 @@ def _opened(engine: Engine, project: str, image: str | None, source: Source) -> 
         "HostConfig": {"Mounts": [mount], "NetworkMode": "none"},
     }
     try:
-        made = engine.post("/containers/create", request, name=f"{project}-look-{secrets.token_hex(4)}")
+        made = engine.post("/containers/create", request, name=f"{project}{_NAMED}{secrets.token_hex(4)}")
     except Refused as error:
         # The engine does not make the folder then, unlike for a service.
-        if kind == "bind" and error.status == HTTPStatus.BAD_REQUEST:
+        if kind == "bind" and error.status == HTTPStatus.BAD_REQUEST and _ABSENT in error.explanation:
             yield None
             return
         raise
@@ -192,13 +200,13 @@ def _any_image(engine: Engine) -> str | None:
 
 
 def sweep(engine: Engine, project: str, *, older_than: int = LEFT_BEHIND) -> None:
-    """Remove the project's helpers that a killed process has left behind.
+    """Remove what was made for looks of the project that were killed; other helpers are `oneoff.sweep`'s.
 
-    Somebody else may be looking just now, so only those that are old by the engine's own clock.
+    Somebody else may be looking just now, so only what is old by the engine's own clock.
     """
     with engine_errors("containers"):
         found = engine.get("/containers/json", all=True, filters={"label": [f"{names.HELPER}={project}"]})
-        left = [item for item in found if item["State"] != "running"]
+        left = [item for item in found if any(_NAMED in name for name in item["Names"])]
         if not left:
             return
         now = _now(engine)

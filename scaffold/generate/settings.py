@@ -10,7 +10,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -155,8 +154,3 @@ def _texts(table: object, where: str) -> dict[str, str]:
     if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
         raise ScaffoldError(f'{where}: write one template a line, as `name = "source"`.')
     return {str(name): str(value) for name, value in table.items()}
-
-
-def config_path() -> Path:
-    """The person's own file."""
-    return store.folder() / _FILE

@@ -70,11 +70,17 @@ class Remains:
 
     project: Project
     observed: Observed
+    holding: tuple[str, ...] = ()
+    """The containers that have the rows of a database in themselves, or may have."""
 
     @property
     def apart(self) -> Observed:
-        """Return the same with the containers set apart whose volumes nothing would find without them."""
-        kept = tuple(item for item in self.observed.containers if planning.alone(item, self.observed))
+        """Return the same with the containers set apart without which data would be gone, or not found."""
+        kept = tuple(
+            item
+            for item in self.observed.containers
+            if item.name in self.holding or planning.alone(item, self.observed)
+        )
         others = tuple(item for item in self.observed.containers if item not in kept)
         return replace(self.observed, containers=others, others=kept)
 
@@ -86,15 +92,7 @@ def cleaning(remains: Iterable[Remains], volumes: Collection[str] = ()) -> Plan:
         nowhere = Desired(project=item.project.name, path=item.project.path)
         reason = f"{item.project.path} no longer exists"
         observed = item.apart
-        used = {name for kept in observed.others for name in (kept.image, f"{kept.image}:latest")}
-        images = [
-            reference
-            for reference in item.project.images
-            if reference not in used
-            and not any(
-                kept.image_id.removeprefix("sha256:").startswith(reference) for kept in observed.others
-            )
-        ]
+        images = [reference for reference in item.project.images if not _is_used(reference, observed.others)]
         part = planning.teardown(nowhere, observed, reason, volumes=volumes, images=images)
         offset = len(steps)
         steps += [
@@ -115,7 +113,10 @@ def _is_used(reference: str, containers: Iterable[Container]) -> bool:
 def staying(remains: Iterable[Remains]) -> tuple[str, ...]:
     """Return what is to be said of the containers that are not removed."""
     return tuple(
-        f"Container {kept.name} stays: {planning.detached(planning.alone(kept, item.observed))}. "
+        f"Container {kept.name} stays: a database is in the container itself, and goes with it. "
+        f"`docker rm {kept.name}` deletes both."
+        if kept.name in item.holding
+        else f"Container {kept.name} stays: {planning.detached(planning.alone(kept, item.observed))}. "
         f"`docker rm {kept.name}` removes it and keeps the volume."
         for item in remains
         for kept in item.apart.others
