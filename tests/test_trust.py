@@ -294,6 +294,43 @@ def test_every_declaration_is_part_of_the_fingerprint(tmp_path: Path, declared: 
     assert code_of(tmp_path, {"copier.yml": declared}).fingerprint != before
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"copier.yml": "_tasks: ['{{ cmd }}']\ncmd: {default: touch x, when: false}\n"}, "touch y"),
+        ({"copier.yml": "_tasks: ['{{ a }}']\na: '{{ cmd }}'\ncmd: touch x\n"}, "touch y"),
+        ({"copier.yml": "_tasks: ['{{ _copier_answers.cmd }}']\ncmd: touch x\n"}, "touch y"),
+        (
+            {"copier.yml": "_subdirectory: p\n_tasks: [run-parts hooks]\n", "p/hooks/setup": "touch x"},
+            "touch y",
+        ),
+        (
+            {
+                "copier.yml": "_subdirectory: p\n_tasks: ['{% include \"cmd.jinja\" %}']\n",
+                "cmd.jinja": "touch x",
+            },
+            "touch y",
+        ),
+    ],
+    ids=["never asked", "by another answer", "by all answers", "folder", "include"],
+)
+def test_what_a_command_is_put_together_from_is_part_of_it(
+    tmp_path: Path, before: Mapping[str, str], after: str
+) -> None:
+    changed = {path: text.replace("touch x", after) for path, text in before.items()}
+    one, other = code_of(tmp_path / "a", before), code_of(tmp_path / "b", changed)
+    assert one.fingerprint != other.fingerprint
+
+
+def test_question_that_no_command_takes_is_no_code(tmp_path: Path) -> None:
+    text = "_tasks: ['touch {{ name }}']\nname: {default: x, help: Its name.}\nowner: me\n"
+    one = code_of(tmp_path / "a", {"copier.yml": text})
+    other = code_of(
+        tmp_path / "b", {"copier.yml": text.replace("owner: me", "owner: you").replace("Its", "The")}
+    )
+    assert one.fingerprint == other.fingerprint
+
+
 def test_program_in_a_submodule_is_part_of_it(tmp_path: Path) -> None:
     parts = repository(tmp_path / "parts", {"run.sh": "true\n"})
     outer = repository(tmp_path / "outer", {"copier.yml": "_tasks: [sh parts/run.sh]\n"})

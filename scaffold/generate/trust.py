@@ -1,8 +1,9 @@
 """Decide which code a template would run on this machine, and whether a person has trusted it.
 
 Code are tasks, migrations and Jinja extensions, and the files that they run. Its fingerprint covers what
-copier.yml declares, all programs outside of the rendered folder, and what is named by any of these, so that a
-new version with the same code has the same fingerprint. Reads; runs nothing.
+copier.yml declares, the questions whose answers go into that, all programs outside of the rendered folder,
+and what is named by any of these, so that a new version with the same code has the same fingerprint. Reads;
+runs nothing.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ _READS = {
     "yarn": ("package.json",),
 }
 _WORD = re.compile(r"[\w.-]+")
+_NAME = re.compile(r"\w+")
+_ALL_ANSWERS = {"_copier_answers"}  # with it a command has every answer, by whatever name
 _MOST = 2**18  # bytes of a file that are searched for the names of others
 
 
@@ -80,11 +83,14 @@ class Code:
 
 def code(template: Template) -> Code:
     """The code of a template."""
-    settings = configuration.read(template).settings
+    read = configuration.read(template)
+    settings = read.settings
     declared = {name: as_list(settings.get(name)) for name in ("tasks", "migrations", "jinja_extensions")}
     if not any(declared.values()):
         return Code()
     said = json.dumps(declared, sort_keys=True, default=str)
+    if answered := _answered(said, read.questions):
+        said += json.dumps([answered, settings.get("external_data")], sort_keys=True, default=str)
     files = _files(template.path, said, str(settings.get("subdirectory") or ""))
     digest = hashlib.sha256(said.encode())
     for path, content in files.items():
@@ -96,6 +102,20 @@ def code(template: Template) -> Code:
         files=tuple(files),
         fingerprint=digest.hexdigest(),
     )
+
+
+def _answered(said: str, questions: Mapping[str, Mapping[Any, Any]]) -> dict[str, object]:
+    """The questions that the code names: one that is never asked may have a whole command as its default."""
+    found: dict[str, object] = {}
+    waiting = [said]
+    while waiting:
+        words = set(_NAME.findall(waiting.pop()))
+        for name in questions.keys() - found.keys():
+            if name in words or words & _ALL_ANSWERS:
+                details = {str(key): value for key, value in questions[name].items() if key != "help"}
+                found[name] = details
+                waiting.append(json.dumps(details, default=str))
+    return found
 
 
 def _command(declared: object) -> str:
@@ -144,8 +164,10 @@ def _named(text: str, paths: Iterable[str]) -> set[str]:
     for path in paths:
         *folders, name = _without_suffix(path).split("/")
         stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
-        is_module = suffix in _PROGRAMS and (stem in parts or any(folder in parts for folder in folders))
-        if name in words or name in by_itself or is_module:
+        may_run = suffix in _PROGRAMS or not suffix
+        is_module = may_run and (stem in parts or any(folder in parts for folder in folders))
+        is_named = name in words or PurePosixPath(path).name in words
+        if is_named or name in by_itself or is_module:
             found.add(path)
     return found
 
