@@ -119,7 +119,7 @@ LOOKS: dict[str, Callable[[Engine], object]] = {
         events.event(item, NOBODY) for item in engine.past_events(0.0, type=["container"])
     ],
     "tail": lambda engine: logs.tail(engine, "lied-db-1", 5),
-    "file": lambda engine: engine.begin_of_archive("lied-db-1", "/x"),
+    "file": lambda engine: engine.beginning("lied-db-1", "/x", 2**16, 5.0),
     "exec": lambda engine: engine.printed("lied-db-1", ["true"]),
 }
 

@@ -12,14 +12,18 @@ import pytest
 
 from scaffold.data import guards
 from scaffold.data.guards import Looks
-from scaffold.engine import volume_files, volume_look
+from scaffold.engine import oneoff, volume_files, volume_look
 from scaffold.engine.answers import WrongShape, fit, shape_of
 from scaffold.engine.client import Engine
 from scaffold.errors import DataRefused, EngineError
+from scaffold.stack import names
+from scaffold.stack.desired import Service
 from scaffold.stack.look import Contents, Glance, Medium, Source, Window
-from scaffold.stack.observed import Container, Observed
+from scaffold.stack.observed import Container, Observed, Volume
+from scaffold.stack.plan import plan
+from scaffold.stack.projects import NOWHERE
 from scaffold.stack.steps import RemoveContainer, SetAsideContainer, Step
-from tests.test_plan import EARLY
+from tests.test_plan import EARLY, read
 from tests.test_wire import answer, server
 
 EXCUSE = b'{"message":"reading the volume: input/output error"}'
@@ -80,6 +84,35 @@ def test_folder_that_cannot_be_read_is_not_empty(
         with Engine() as engine:
             (found,) = volume_look.look(engine, "shop", None, [glance])
     assert "/data cannot be read" in found.failed
+
+
+def test_task_whose_container_somebody_removes_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = (
+        answer("200 OK", '{"ApiVersion": "1.44"}'),
+        answer("201 Created", '{"Id": "1"}'),
+        answer("404 Not Found", '{"message": "no such container"}'),
+    )
+    with server(tmp_path, told) as path:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        with (
+            Engine() as engine,
+            pytest.raises(EngineError, match="removed while it was needed"),
+            oneoff.created(engine, NOWHERE, Service("db", "postgres:17", {}), "v:/volume:ro"),
+        ):
+            pass
+
+
+def test_volume_that_nobody_uses_and_that_cannot_be_seen_is_named() -> None:
+    desired = read(db={"image": "postgres:17", "volumes": []})
+    lost = Volume("p_old", EARLY, {names.PROJECT: desired.project})
+    observed = Observed(volumes=(lost,))
+    steps = [item.step for item in plan(desired, observed).steps]
+    found = guards.subjects(desired, observed, steps)
+    unseen = Contents(Source(Medium.VOLUME, "p_old"), "", failed="it hangs")
+    said = guards.judge(desired, observed, found, Looks((unseen,)))
+    assert any("volume p_old could not be seen: it hangs" in note for note in said), said
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from scaffold.errors import DataRefused
 from scaffold.stack import desired as wish
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Service
-from scaffold.stack.look import Contents, Glance, Medium, Source, Window
+from scaffold.stack.look import Contents, Glance, Medium, Source, Window, joined
 from scaffold.stack.observed import Container, Image, Observed, Stored
 from scaffold.stack.steps import (
     BuildImage,
@@ -359,14 +359,14 @@ def _glance(server: Server, where: Place, observed: Observed) -> Glance:
     base = where.mount.inside if where.mount else ""
     bases = dict.fromkeys((base, ""))
     markers = [item.marker for item in _LAYOUTS]
-    rest = [_joined(root, folder, layout.marker) for root in bases for folder in layout.elsewhere]
+    rest = [joined(root, folder, layout.marker) for root in bases for folder in layout.elsewhere]
     for folder in dict.fromkeys((where.path, *bases)):
-        rest += [_joined(folder, name) for name in (*markers, *layouts.FOREIGN)]
+        rest += [joined(folder, name) for name in (*markers, *layouts.FOREIGN)]
     return Glance(
         source_of(where),
         where.path,
         layout.marker,
-        more=tuple(_joined(where.path, name) for name in layout.more),
+        more=tuple(joined(where.path, name) for name in layout.more),
         around=tuple(dict.fromkeys((*bases, where.path))),
         rest=tuple(dict.fromkeys(rest)),
         below=(*markers, *(f"docker/{marker}" for marker in markers)),
@@ -392,10 +392,6 @@ def windows(where: Place, observed: Observed) -> tuple[Window, ...]:
     return tuple(found)
 
 
-def _joined(*parts: str) -> str:
-    return "/".join(part for part in parts if part)
-
-
 # What was found
 
 
@@ -404,7 +400,7 @@ def finding(layout: Layout, contents: Contents) -> Finding:
     if contents.failed:
         return Finding(unknown=contents.failed)
     path = contents.folder
-    marker = _joined(path, layout.marker)
+    marker = joined(path, layout.marker)
     if contents.files.get(marker):
         return Finding(layout.kind, layout.title, layout.version(contents.files[marker]), path)
     for item in (layout, *(other for other in _LAYOUTS if other != layout)):
@@ -440,7 +436,7 @@ def stored(found: Sequence[Subject], looks: Looks) -> tuple[Stored, ...]:
         if here.kind != server.layout.kind or here.folder != server.place.path:
             continue
         contents = looks.at(_located(server.place, subject))
-        control = contents.files.get(_joined(server.place.path, layouts.CONTROL), b"") if contents else b""
+        control = contents.files.get(joined(server.place.path, layouts.CONTROL), b"") if contents else b""
         cluster = layouts.cluster(control)
         at_work = subject.known is not None and subject.known.state in ("running", "paused", "restarting")
         born = cluster.born if cluster else None
@@ -491,7 +487,7 @@ def _judged(
     _refuse_before(subject, looks, consent=consent)
     _refuse_misplaced(subject, looks)
     if subject.known is None and not consent:
-        _refuse_orphan(desired, observed, subject, looks)
+        yield from _refuse_orphan(desired, observed, subject, looks)
     former = subject.known and (subject.stays or subject.before)
     if former and here.is_empty and not server.place.is_new and server.place.medium is not Medium.MEMORY:
         same = subject.stays or (subject.before and subject.before.place.is_same(server.place))
@@ -706,8 +702,6 @@ def _refuse_misplaced(subject: Subject, looks: Looks) -> None:
                 "Nothing was changed.",
                 f"Mount it at {server.layout.mount_path(server.directory)} in compose.yaml and run again.",
             )
-        if found.kind or (found.title and not found.unfinished):
-            continue
     if beside and lost and not subject.stays:
         mount = beside[0]
         raise DataRefused(
@@ -719,12 +713,17 @@ def _refuse_misplaced(subject: Subject, looks: Looks) -> None:
         )
 
 
-def _refuse_orphan(desired: Desired, observed: Observed, subject: Subject, looks: Looks) -> None:
-    """Raise DataRefused when a volume of the project that no service uses any more has the rows."""
+def _refuse_orphan(desired: Desired, observed: Observed, subject: Subject, looks: Looks) -> Iterable[str]:
+    """Raise DataRefused when a volume of the project that no service uses any more has the rows.
+
+    Yields what is to be said of one that could not be seen.
+    """
     server = subject.server
     for name in orphans(desired, observed):
         where = Place(Medium.VOLUME, name, _usual(server))
         found = looks.of(where, server)
+        if found.unknown:
+            yield f"services.{subject.service}: what is in {where} could not be seen: {found.unknown}."
         if found.kind != server.layout.kind:
             continue
         raise DataRefused(

@@ -23,9 +23,6 @@ MINIMUM_API = (1, 44)
 """Engine 25: the first one with `start_interval` and several networks at creation."""
 
 
-_BEGIN = 2**16
-
-
 class Engine:
     """One engine: `get`, `post`, `put` and `delete` for its state, streams for what goes on.
 
@@ -80,19 +77,6 @@ class Engine:
     def archive(self, container: str, path: str) -> bytes | None:
         """Return a tar of a path inside a container, running or not; None when there is no such path."""
         return self._archive("GET", container, path)
-
-    def begin_of_archive(self, container: str, path: str) -> bytes:
-        """Return how that tar begins: enough for the head of a file, and its first lines."""
-        stream = self.stream("GET", f"/containers/{container}/archive", {"path": path})
-        try:
-            begin = b""
-            for piece in stream.pieces(TIMEOUT):
-                begin += piece
-                if len(begin) > _BEGIN:
-                    break
-            return begin
-        finally:
-            stream.close()
 
     def beginning(self, container: str, path: str, limit: int, timeout: float) -> bytes | None:
         """Return the first bytes of what `archive` returns: a folder may hold any amount of data."""

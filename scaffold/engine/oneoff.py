@@ -58,7 +58,10 @@ def created(
         try:
             yield made
         finally:
-            remove(engine, made)
+            was_there = remove(engine, made)
+        if not was_there:
+            # What it was asked meanwhile may have had no answer but that there is no such path.
+            raise EngineError("it was removed while it was needed")
 
 
 def run(engine: Engine, desired: Desired, service: Service, bind: str, command: Sequence[str]) -> str:
@@ -84,10 +87,15 @@ def sweep(engine: Engine, project: str) -> None:
             remove(engine, item["Id"])
 
 
-def remove(engine: Engine, name: str) -> None:
-    """Remove a helper with its anonymous volumes: an image may declare some. What has a name stays."""
+def remove(engine: Engine, name: str) -> bool:
+    """Remove a helper with its anonymous volumes: an image may declare some. What has a name stays.
+
+    Returns whether it was there until now.
+    """
     try:
         engine.delete(f"/containers/{name}", v=True, force=True)
     except Refused as error:
         if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
             raise
+        return False
+    return True

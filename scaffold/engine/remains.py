@@ -10,10 +10,13 @@ import tarfile
 from pathlib import Path
 
 from scaffold.engine.client import Engine
+from scaffold.engine.wire import TIMEOUT
 from scaffold.errors import EngineError
 
 BEGIN = 256
 """Bytes of a program's file: enough for its first line."""
+_ENOUGH = 2**16
+"""Bytes of an archive in which that is."""
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTEN = "0A"
 
@@ -21,7 +24,7 @@ _LISTEN = "0A"
 def begin_of(engine: Engine, container: str, path: str) -> bytes | None:
     """Return how a file of a container begins, also of one that has ended; None when there is none."""
     try:
-        begin = engine.begin_of_archive(container, path)
+        begin = engine.beginning(container, path, _ENOUGH, TIMEOUT) or b""
         with tarfile.open(fileobj=io.BytesIO(begin)) as archive:
             entry = archive.next()
             file = archive.extractfile(entry) if entry and entry.isfile() else None

@@ -21,7 +21,7 @@ from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
 from scaffold.errors import EngineError, ScaffoldError
 from scaffold.stack import names
-from scaffold.stack.look import Contents, Glance, Medium, Source, Window
+from scaffold.stack.look import Contents, Glance, Medium, Source, Window, joined
 
 ROOT = "/look"
 """Where the source is mounted in a container that is made for a look."""
@@ -61,7 +61,7 @@ def _one(engine: Engine, project: str, image: str | None, glance: Glance) -> Con
 def _through(engine: Engine, window: Window, glance: Glance) -> Contents:
     begun = {glance.folder: _begun(engine, window, glance.folder)}
     files = dict(begun[glance.folder].files)
-    marker = _joined(glance.folder, glance.marker)
+    marker = joined(glance.folder, glance.marker)
     if glance.marker in begun[glance.folder].entries and marker not in files:
         files |= _files(engine, window, (marker,))
     if marker in files:
@@ -73,7 +73,7 @@ def _through(engine: Engine, window: Window, glance: Glance) -> Contents:
             files |= begun[folder].files
     if any(found.entries for found in begun.values()):
         below = [
-            _joined(folder, name, file)
+            joined(folder, name, file)
             for folder, found in begun.items()
             for name in found.folders[:DEEPER]
             for file in glance.below
@@ -95,10 +95,6 @@ class _Begun:
 
 def _entries(begun: Mapping[str, _Begun]) -> dict[str, tuple[str, ...]]:
     return {folder: found.entries for folder, found in begun.items()}
-
-
-def _joined(*parts: str) -> str:
-    return "/".join(part for part in parts if part)
 
 
 def _files(engine: Engine, window: Window, paths: Iterable[str]) -> dict[str, bytes]:
@@ -136,7 +132,7 @@ def _begun(engine: Engine, window: Window, folder: str) -> _Begun:
             continue
         entries[top] = entries.get(top, False) or bool(below) or body is None
         if body is not None and not below:
-            files[_joined(folder, top)] = body
+            files[joined(folder, top)] = body
     return _Begun(tuple(entries), tuple(name for name, is_folder in entries.items() if is_folder), files)
 
 
@@ -178,20 +174,9 @@ def _opened(engine: Engine, project: str, image: str | None, source: Source) -> 
         yield Window(made["Id"], ROOT)
     finally:
         # Together with what the image declares as volumes; the one that is looked at has a name and stays.
-        gone = _removed(engine, made["Id"])
-    if gone:
+        was_there = oneoff.remove(engine, made["Id"])
+    if not was_there:
         raise EngineError("the container for the look was removed meanwhile")
-
-
-def _removed(engine: Engine, container: str) -> bool:
-    """Remove a helper; return whether somebody else had done so."""
-    try:
-        engine.delete(f"/containers/{container}", v=True, force=True)
-    except Refused as error:
-        if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-            raise
-        return True
-    return False
 
 
 def _any_image(engine: Engine) -> str | None:
@@ -212,7 +197,7 @@ def sweep(engine: Engine, project: str, *, older_than: int = LEFT_BEHIND) -> Non
         now = _now(engine)
         for item in left:
             if now - (item.get("Created") or 0) >= older_than:
-                _removed(engine, item["Id"])
+                oneoff.remove(engine, item["Id"])
 
 
 def _now(engine: Engine) -> float:

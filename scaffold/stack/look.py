@@ -40,6 +40,11 @@ class Contents:
     """Why nothing is certain, in words; empty when the look was made."""
 
 
+def joined(*parts: str) -> str:
+    """Return the path of these parts in a source; the root is empty."""
+    return "/".join(part for part in parts if part)
+
+
 @dataclass(frozen=True)
 class Window:
     """A path inside a container that shows a source, from its root on."""
