@@ -11,9 +11,20 @@ from pathlib import Path
 from scaffold import journal
 from scaffold.errors import ProjectError, ScaffoldError
 from scaffold.generate import git as program
-from scaffold.generate.merge.objects import Conflicted, Entry, GitFailed, Scratch, Tree, git, parsed
+from scaffold.generate.merge.objects import (
+    Conflicted,
+    Entry,
+    GitFailed,
+    Scratch,
+    Tree,
+    git,
+    git_version,
+    parsed,
+)
 from scaffold.generate.merge.threeway import Merge
 
+OLDEST = (2, 31)
+"""The first git that says where a repository is by its whole path."""
 # What git keeps while it is in the middle of something, and how a person ends it.
 _UNDER_WAY = {
     "rebase-merge": "rebase",
@@ -38,6 +49,11 @@ def locate(folder: Path) -> WorkTree:
     """Return the work tree that a project is in."""
     if not program.is_installed():
         raise ScaffoldError("git is not installed; following a template needs it.", "Install git.")
+    if git_version() < OLDEST:
+        there, needed = (".".join(map(str, version)) for version in (git_version(), OLDEST))
+        raise ScaffoldError(
+            f"git {there} is too old to follow a template: it takes git {needed}.", "Upgrade git."
+        )
     words = ("rev-parse", "--path-format=absolute", "--show-toplevel", "--git-dir", "--show-prefix")
     done = program.run(folder, *words)
     lines = os.fsdecode(done.stdout).split("\n")

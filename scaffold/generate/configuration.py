@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from scaffold.errors import ScaffoldError
-from scaffold.generate import documents
+from scaffold.generate import documents, requirements
 from scaffold.generate.sources import Template
 
 _MOST_INCLUDES = 100
@@ -38,8 +38,10 @@ def read(template: Template) -> Configuration:
             raise ScaffoldError(f"{path} is not a mapping of questions and settings.")
         added = {key: merged.get(key, []) + as_list(document[key]) for key in _ADDED_UP if key in document}
         merged |= document | added
+    settings = {str(name)[1:]: value for name, value in merged.items() if str(name).startswith("_")}
+    requirements.check(template.name, settings)
     return Configuration(
-        settings={str(name)[1:]: value for name, value in merged.items() if str(name).startswith("_")},
+        settings=settings,
         questions={
             str(name): details if isinstance(details, dict) else {"default": details}
             for name, details in merged.items()

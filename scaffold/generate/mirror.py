@@ -246,6 +246,7 @@ def _write(mirror: Mirror, at: str, place: Path, *, depth: int) -> None:
     )
     index.unlink(missing_ok=True)
     if done.returncode:
+        _check_room(done, Path(tempfile.gettempdir()), "TMPDIR")
         raise ScaffoldError(f"{mirror.url} cannot be read at {at[:12]}: {git.reason(done)}")
     found = files(mirror, at)
     modules = {path: hash_ for path, (mode, hash_) in found.items() if mode == "160000"}
@@ -453,6 +454,7 @@ def _fetched(url: str, where: Path, *arguments: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise _unreachable(url, f"it did not deliver within {_FETCH // 60} minutes") from error
     if done.returncode:
+        _check_room(done, folder(), "XDG_CACHE_HOME")
         raise _unreachable(url, _said(done))
 
 
@@ -472,6 +474,20 @@ def _is_local_command(url: str) -> bool:
     if is_local(url) or url.startswith(("http://", "https://", "git://")):
         return True
     return git.run_as_person(Path("/"), "config", "--get", "core.sshCommand").returncode == 0
+
+
+_NO_ROOM = re.compile("No space left on device|Disk quota exceeded|unable to write file")
+
+
+def _check_room(done: subprocess.CompletedProcess[bytes], place: Path, variable: str) -> None:
+    """Raise an error where git failed to write on this machine, which is not the server's fault."""
+    for line in done.stderr.decode("utf-8", "replace").splitlines():
+        if not line.startswith("remote:") and (why := _NO_ROOM.search(line)):
+            free = shutil.disk_usage(place).free // 10**6
+            raise ScaffoldError(
+                f"The template cannot be written to {place}, where {free} MB are free: {why[0]}.",
+                f"Make room there, or set {variable} to a folder on another disk.",
+            )
 
 
 def _unreachable(url: str, why: str) -> Unreachable:

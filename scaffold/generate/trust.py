@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from scaffold.errors import ScaffoldError
-from scaffold.generate import bundle, configuration, listing, store
+from scaffold.generate import bundle, configuration, installation, listing, store
 from scaffold.generate.configuration import as_list
 from scaffold.generate.listing import Kind
 from scaffold.generate.sources import Template
@@ -229,7 +228,7 @@ def check_installed(template: Template, found: Code) -> None:
         package = module.replace("_", "-")
         raise ScaffoldError(
             f'Template "{template.name}" needs the Jinja extension {extension}, which is not installed.',
-            f"If you know the package {package}, add it to scaffold: `{_install(package)}`.",
+            f"If you know the package {package}, add it to scaffold: `{installation.adding(package)}`.",
         )
 
 
@@ -238,15 +237,6 @@ def _is_there(module: str) -> bool:
         return find_spec(module) is not None
     except (ImportError, ValueError):
         return False
-
-
-def _install(package: str) -> str:
-    parts = Path(sys.prefix).parts
-    if "pipx" in parts:
-        return f"pipx inject scaffold-run {package}"
-    if "uv" in parts and "tools" in parts:
-        return f"uv tool install scaffold-run --with {package}"
-    return f"{sys.executable} -m pip install {package}"
 
 
 # ── what is remembered ─────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scaffold.errors import ProjectError, ScaffoldError, UsageError
-from scaffold.generate import apply, decisions, link, mirror, questions, render, sources, trust, versions
+from scaffold.generate import (
+    apply,
+    decisions,
+    installation,
+    link,
+    mirror,
+    questions,
+    render,
+    sources,
+    trust,
+    versions,
+)
 from scaffold.generate.apply import WorkTree
 from scaffold.generate.decisions import Decision
 from scaffold.generate.link import Link
@@ -231,7 +242,7 @@ def _gone(source: Source, tie: Link, error: ScaffoldError | None) -> ScaffoldErr
         return ProjectError(
             f"This project was made from {source.name} {tie.version}, which this scaffold does not know: "
             "a newer one made it.",
-            "Upgrade scaffold: `pipx upgrade scaffold-run`.",
+            f"Upgrade scaffold: `{installation.upgrading()}`.",
         )
     hint = error.hint if error else None
     return ScaffoldError(

@@ -22,6 +22,7 @@ _SETTINGS = frozenset(
     {"answers_file", "cleanup_on_error", "context_lines", "data", "envops", "exclude", "external_data"}
     | {"jinja_extensions", "message_after_copy", "message_after_update", "message_before_copy"}
     | {"message_before_update", "migrations", "min_copier_version", "preserve_symlinks", "secret_questions"}
+    | {"min_scaffold_version"}
     | {
         "skip_if_exists",
         "skip_tasks",
