@@ -129,7 +129,7 @@ def guarded(
         observed = replace(situation.observed, stored=known.stored)
         # A migration that is done counts only for the data that it was done in.
         plan = planning.plan(situation.desired, observed, wishes) if known.stored else situation.plan
-    return Situation(situation.desired, observed, plan, (*situation.notes, *known.notes))
+    return replace(situation, observed=observed, plan=plan, notes=(*situation.notes, *known.notes))
 
 
 def images_first(situation: Situation) -> Situation | None:

@@ -382,12 +382,35 @@ def test_service_that_may_be_reached_without_a_network_is_left_as_it_is(shop: Pr
     assert digest(root(shop, version), version) == before
 
 
-def test_volume_on_which_somebody_works_is_left_as_it_is(shop: Project, version: str) -> None:
+def test_volume_on_which_somebodys_server_works_is_left_as_it_is(
+    engine: docker.DockerClient, shop: Project, version: str
+) -> None:
     cut_short(shop)
     with server(shop, version, root(shop, version)) as by_hand:
+        for command in ("plan", "run"):
+            assert by_hand in shop.scaffold(command, code=2).err
+        assert engine.containers.get(by_hand).status == "running"
+    assert "PG_VERSION" in digest(root(shop, version), version)
+
+
+def test_volume_on_which_somebody_works_is_left_as_it_is(
+    engine: docker.DockerClient, shop: Project, version: str
+) -> None:
+    cut_short(shop)
+    work = engine.containers.run(
+        f"postgres:{version}",
+        ["sleep", "infinity"],
+        name=f"{shop.name}-backup",
+        detach=True,
+        init=True,
+        volumes=[f"{volume(shop)}:/backup"],
+    )
+    try:
         planned = shop.scaffold("plan")
         assert "set aside" not in planned.out
-        assert f"container {by_hand} works on it" in " ".join(planned.err.split())
+        assert f"container {work.name} works on it" in " ".join(planned.err.split())
+    finally:
+        work.remove(force=True)
 
 
 @pytest.mark.parametrize(
