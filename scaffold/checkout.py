@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import shlex
 import socket
 import tempfile
 import time
@@ -50,7 +51,9 @@ class Checkout:
         except (OSError, UnicodeDecodeError) as error:
             raise ProjectError(
                 f"{self.env_file} cannot be read: {files.why(error)}.",
-                "Correct it, or move it away: the next `scaffold run` writes one.",
+                f"Make it your own with `sudo chown $USER {shlex.quote(str(self.env_file))}`."
+                if isinstance(error, PermissionError)
+                else "Correct it, or move it away: the next `scaffold run` writes one.",
             ) from error
 
     @property

@@ -21,8 +21,8 @@ from scaffold.stack.desired import Desired, Volume
 from scaffold.stack.plan import Plan, Planned
 from scaffold.stack.steps import CreateVolume
 from tests.crash.proxy import proxied
-from tests.owners import ROWS, compose, database, fill, forwarded, rows, sql, started, written
-from tests.projects import Project, unused_port
+from tests.owners import ROWS, compose, database, fill, forwarded, ready, rows, sql, started, written
+from tests.projects import Project, until, unused_port
 
 pytestmark = pytest.mark.engine
 
@@ -230,6 +230,7 @@ def test_folder_goes_on_with_what_compose_made(
     assert (project.name, rows(database(name))) == (name, ROWS)
     project.scaffold("plan", "--exit-code")
     project.run("docker", "compose", "up", "--wait", "--detach")
+    until(lambda: ready(database(name)), "the server that Compose has made anew answers")
     assert rows(database(name)) == ROWS
 
 

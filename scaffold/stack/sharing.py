@@ -228,7 +228,8 @@ def check_names(observed: Observed, steps: Iterable[Step], users: Iterable[User]
     for step in steps:
         if isinstance(step, CreateContainer) and step.name in taken:
             raise ProjectError(
-                f"services.{step.service.name}: the name {step.name} is that of {taken[step.name].title}.",
+                f"services.{step.service.name}: the name {step.name} already belongs to "
+                f"{taken[step.name].title}.",
                 f"Change or leave out services.{step.service.name}.container_name in compose.yaml."
                 if step.service.container_name
                 else f"Remove or rename that container: `docker rename {step.name} {step.name}-other`.",
