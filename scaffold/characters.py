@@ -17,6 +17,7 @@ UNSEEN = (
     "|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
 )
 """A pattern for one character that must not reach a terminal."""
+JOINERS = "\u200c\u200d"
 
 
 @functools.cache
@@ -36,11 +37,6 @@ def line(text: str) -> str:
     if text.isprintable():
         return text
     return visible(text).replace("\n", r"\n").replace("\t", " ")
-
-
-def dull(text: str) -> str:
-    """Return the text with a question mark for every unseen character, which keeps its width."""
-    return text if text.isprintable() else _pattern().sub("?", text)
 
 
 def in_json(document: str) -> str:

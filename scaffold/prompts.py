@@ -20,6 +20,22 @@ if TYPE_CHECKING:
 _T = TypeVar("_T", str, bool)
 
 
+class _Spellings(dict[str, str]):
+    """How single characters are shown: as they are everywhere else, and as the library has it.
+
+    Joiners are left to it: what stands beside them, which decides, is not known here.
+    """
+
+    def __contains__(self, sign: object) -> bool:
+        return super().__contains__(sign) or (isinstance(sign, str) and self[sign] != sign)
+
+    def __getitem__(self, sign: str) -> str:
+        if sign in characters.JOINERS:
+            return sign
+        spelt = characters.visible(sign)
+        return self.get(sign, sign) if spelt == sign else spelt
+
+
 def has_terminal() -> bool:
     """Whether somebody can see a question and answer it."""
     return sys.stdin.isatty() and sys.stderr.isatty()
@@ -27,15 +43,22 @@ def has_terminal() -> bool:
 
 @contextmanager
 def session() -> Iterator[None]:
-    """Send every question of the block, copier's own among them, to standard error."""
+    """Send every question of the block, copier's own among them, to standard error.
+
+    What a terminal would act on, or not show, is spelt where the library lays characters out: in what it
+    writes, such signs are its own line ends, and its columns would be off by what is spelt later.
+    """
     from prompt_toolkit.application import create_app_session
+    from prompt_toolkit.layout.screen import Char
     from prompt_toolkit.output import create_output
 
-    output = create_output(stdout=sys.stderr)
-    write = output.write  # of texts; the library's own sequences take another way
-    output.write = lambda data: write(characters.dull(data))  # type: ignore[method-assign]
-    with create_app_session(output=output):
-        yield
+    known = Char.display_mappings
+    Char.display_mappings = _Spellings(known)
+    try:
+        with create_app_session(output=create_output(stdout=sys.stderr)):
+            yield
+    finally:
+        Char.display_mappings = known
 
 
 def confirm(prompt: str, *, default: bool = False, option: str | None = None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -83,3 +84,41 @@ def test_questions_leave_standard_output_free() -> None:
     terminal.send("x" + ENTER)
     terminal.expect_exact("through 'x'")
     terminal.close()
+
+
+HOSTILE = r"\x1b[2J\r\x9b1A\u202e\u200b\x07"
+"""As Python and scaffold spell it."""
+QUESTIONS = f"""
+import questionary
+from scaffold import prompts
+with prompts.session():
+    print("got", questionary.text("Sure {HOSTILE}", default="{HOSTILE}").unsafe_ask() == "{HOSTILE}")
+    choices = ["a", "b{HOSTILE}"]
+    print("got", questionary.select("Sure", choices=choices, instruction="{HOSTILE}").unsafe_ask())
+"""
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_what_a_terminal_would_act_on_is_spelt_in_questions_and_nothing_else_is(width: int) -> None:
+    terminal = pexpect.spawn(
+        sys.executable,
+        ["-c", QUESTIONS],
+        timeout=60,
+        encoding="utf-8",
+        env={**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"},
+        dimensions=(24, width),
+    )
+    terminal.expect_exact("Sure")
+    terminal.send(ENTER)
+    terminal.expect_exact("got True")
+    typed = str(terminal.before)
+    terminal.expect_exact("» a")
+    terminal.send(ENTER)
+    terminal.expect_exact("got a")
+    chosen = f"» a{terminal.before}"
+    terminal.close()
+    for drawn in (typed, chosen):
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
+        assert HOSTILE in text
+        assert "?" not in text.replace("? Sure", "")
+        assert not set(text) & set("\x1b\x9b\u202e\u200b\x07")
