@@ -43,9 +43,14 @@ def check(
         elsewhere |= checkouts.reserved_by_others(checkout)
     if elsewhere:
         others = tuple(folders.meaning(other, checkout.path) for other in sorted(elsewhere))
-        owner = identity.rival(Facts(name, path, found, others, record))
+        facts = Facts(name, path, found, others, record)
+        owner = identity.rival(facts)
         if owner is not None:
             raise _belongs(owner, desired, checkout)
+        if not identity.is_of(name, path) and checkout.variables.get(environment.PROJECT_NAME) != name:
+            former = identity.unproven(facts, checkout.path.stat().st_ino)
+            if former:
+                raise _undecided(former, found, desired, checkout)
     return () if found or name in consent else _older(engine, checkout, desired)
 
 
@@ -74,6 +79,23 @@ def _belongs(owner: Meaning, desired: Desired, checkout: Checkout) -> ProjectErr
                 f"{said}; here it comes from {mine.source}.",
                 f"Put {name} into {checkout.env_file}: this folder then has a name and data of its own.",
             )
+
+
+def _undecided(former: str, found: Iterable[Trace], desired: Desired, checkout: Checkout) -> ProjectError:
+    """Return what is said of a name that leads to what a folder elsewhere has made."""
+    name = desired.project
+    source = folders.meaning(str(checkout.path), checkout.path).source
+    fresh = f"{environment.PROJECT_NAME}={environment.unique(checkout.path.name, str(checkout.path))}"
+    if source is Source.SHELL:
+        own = f"`unset {environment.PROJECT_NAME}`, or `export {fresh}`, gives"
+    else:
+        own = f"{fresh} in {checkout.env_file} gives"
+    return ProjectError(
+        f"{name} is the name of what was made in {former}: {identity.listed(found)}. Here the name comes "
+        f"from {source}, and nothing says that this folder is that project, moved. Nothing was changed.",
+        f"{own} this folder a name and data of its own. If it is that project, "
+        f"{environment.PROJECT_NAME}={name} in its .env goes on with the data.",
+    )
 
 
 def _older(engine: Engine, checkout: Checkout, desired: Desired) -> tuple[str, ...]:

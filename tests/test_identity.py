@@ -8,7 +8,7 @@ import pytest
 
 from scaffold.checkout import as_written
 from scaffold.stack import names
-from scaffold.stack.identity import Facts, Meaning, Record, Source, Trace, is_strange, rival
+from scaffold.stack.identity import Facts, Meaning, Record, Source, Trace, is_strange, rival, unproven
 from scaffold.stack.naming import Candidate, Chosen, Undecided, choose
 
 HERE, THERE = "/b/shop", "/a/shop"
@@ -84,6 +84,37 @@ CASES = {
 @pytest.mark.parametrize(("facts", "claimed"), CASES.values(), ids=CASES.keys())
 def test_name_belongs_to(facts: Facts, claimed: bool) -> None:
     assert (rival(facts) is not None) == claimed
+
+
+GIVEN = {
+    "only a name": (Facts("shop", HERE, (volume(THERE),), (GONE,)), 0, THERE),
+    "only a name, and the record is of another folder": (
+        Facts("shop", HERE, (volume(""),), (GONE,), Record(THERE, 1)),
+        2,
+        THERE,
+    ),
+    "the record knows the folder": (Facts("shop", HERE, (volume(THERE),), (GONE,), Record(THERE, 1)), 1, ""),
+    "there, with another name": (Facts("shop", HERE, (volume(THERE),), (there("x"),)), 0, THERE),
+    "only Compose has run here": (
+        Facts("shop", HERE, (container(HERE, scaffold=False), volume(THERE)), (GONE,)),
+        0,
+        THERE,
+    ),
+    "settled here": (Facts("shop", HERE, (container(HERE), volume(THERE)), (GONE,)), 0, ""),
+    "settled here, as the record says": (
+        Facts("shop", HERE, (volume(THERE),), (GONE,), Record(HERE, 1)),
+        1,
+        "",
+    ),
+    "the same by a link": (Facts("shop", HERE, (volume(THERE),), (LINK,)), 0, ""),
+    "nothing is left": (Facts("shop", HERE, (), (GONE,), Record(THERE, 1)), 0, ""),
+    "begun here": (Facts("shop", HERE, (volume(HERE),), ()), 0, ""),
+}
+
+
+@pytest.mark.parametrize(("facts", "inode", "former"), GIVEN.values(), ids=GIVEN.keys())
+def test_name_alone_is_no_proof_that_a_project_was_moved(facts: Facts, inode: int, former: str) -> None:
+    assert unproven(facts, inode) == former
 
 
 def candidate(name: str, *, foreign: bool = False, doubt: str = "") -> Candidate:

@@ -118,6 +118,59 @@ def test_name_is_free_once_the_other_folder_is_gone(project_name: str, tmp_path:
     assert rows(database(project_name)) == ROWS
 
 
+WEB = "services:\n  web: {image: 'debian:trixie-slim', command: [sleep, infinity], init: true}\n"
+
+
+@pytest.mark.parametrize("naming", [NAMINGS["env without it"], NAMINGS["shell"]], ids=["folder", "shell"])
+def test_name_of_a_moved_project_is_not_taken_for_proof(
+    naming: Naming, engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    """The owner is down and elsewhere now; an unrelated folder comes to its name."""
+    shell: Mapping[str, str] = {"COMPOSE_PROJECT_NAME": project_name} if naming.shell else {}
+    first = written(tmp_path / "v1" / project_name, env=naming.env, shell=shell)
+    first.scaffold("run")
+    fill(database(project_name))
+    first.scaffold("down")
+    (tmp_path / "v1").rename(tmp_path / "v1moved")
+    moved = Project(tmp_path / "v1moved" / project_name, shell)
+
+    second = written(tmp_path / "v2" / project_name, WEB, naming.env, shell)
+    destroy = ("destroy", "--yes-delete-data", project_name)
+    for command in (("plan",), ("run",), ("run", "--new-data", project_name), ("down",), destroy):
+        done = second.scaffold(*command, code=2)
+        assert f"volume {project_name}_db-data" in done.err, done
+        assert str(first.folder) in done.err, done
+    engine.volumes.get(f"{project_name}_db-data")  # raises when it is gone
+
+    name = hinted(second.scaffold("run", code=2).err)
+    assert name != project_name
+    if naming.shell:
+        second = Project(second.folder, {"COMPOSE_PROJECT_NAME": name})
+    else:
+        second.env_file.write_text(f"COMPOSE_PROJECT_NAME={name}\n")
+    second.scaffold("run")
+    second.scaffold("destroy", "--yes-delete-data", name)
+    moved.scaffold("run")  # the very folder: this user's record says so
+    assert rows(database(project_name)) == ROWS
+    moved.scaffold("plan", "--exit-code")
+
+
+def test_moved_project_without_a_record_goes_on_once_its_env_has_the_name(
+    project_name: str, tmp_path: Path
+) -> None:
+    first = written(tmp_path / "A" / project_name, env="DB_PASSWORD=given\n")
+    first.scaffold("run", XDG_STATE_HOME=str(tmp_path / "state"))
+    fill(database(project_name))
+    (tmp_path / "A").rename(tmp_path / "B")
+    moved = Project(tmp_path / "B" / project_name)
+    done = moved.scaffold("run", code=2)
+    assert f"COMPOSE_PROJECT_NAME={project_name} " in done.err, done
+    with moved.env_file.open("a") as file:
+        file.write(f"COMPOSE_PROJECT_NAME={project_name}\n")
+    moved.scaffold("run")
+    assert rows(database(project_name)) == ROWS
+
+
 # A folder that was moved, and a new clone in its place
 
 

@@ -101,6 +101,26 @@ def rival(facts: Facts) -> Meaning | None:
     return None
 
 
+def unproven(facts: Facts, inode: int) -> str:
+    """Return the folder in which the project was before, when nothing says that it was moved to here.
+
+    Any folder can come to a name; that of this one's very inode is in the record, or a tool that had looked
+    whose the name is has settled it. Empty where that is so, or nothing of another folder is there.
+    """
+    ours = {facts.path, *(item.path for item in facts.folders if item.same)}
+    elsewhere = {item.path for item in facts.traces if item.path}
+    elsewhere |= {facts.record.path} if facts.record else set()
+    elsewhere = {path for path in elsewhere - ours if not _within(path, facts.path)}
+    if not facts.traces or not elsewhere:
+        return ""
+    if facts.record and (facts.record.path in ours or facts.record.inode == inode):
+        return ""
+    if _paths(facts, "container", scaffold=True) & ours:
+        return ""
+    last = _last(facts) & elsewhere
+    return min(last or elsewhere)
+
+
 def _claims(folder: Meaning, facts: Facts, last: frozenset[str]) -> bool:
     if not folder.readable:
         return True
