@@ -337,7 +337,7 @@ def destruction(session: Session, observed: Observed) -> Destruction:
             built |= set(image.tags or (image.short_id,))
         elif any(service.build and service.image == image.name for service in desired.services):
             kept.append(f"Image {image.name} stays: nothing says that it was built for this project.")
-    plan = planning.teardown(desired, observed, "destroy", volumes=own, images=built)
+    plan = planning.teardown(desired, observed, "the project is destroyed", volumes=own, images=built)
     kept += [
         f"Volume {name} stays, with what was set aside of volume {of}. `docker volume rm {name}` removes it."
         for name, of in holders.asides(session.engine, desired.path)

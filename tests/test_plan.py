@@ -428,11 +428,11 @@ def test_fewer_replicas_remove_the_surplus() -> None:
 def test_down_removes_dependents_first_and_keeps_data() -> None:
     steps = teardown(read(), running(read()), "down")
     assert str(steps) == golden(
-        "stop container p-app-1: down [recreate]",
-        "remove container p-app-1: down [recreate]",
-        "remove container p-migrate-1: down [recreate]",
-        "stop container p-db-1: down [recreate]",
-        "remove container p-db-1: down [recreate]",
+        "stop container p-app-1: down [remove]",
+        "remove container p-app-1: down [remove]",
+        "remove container p-migrate-1: down [remove]",
+        "stop container p-db-1: down [remove]",
+        "remove container p-db-1: down [remove]",
         "remove network p_backend: down",
     )
     assert not steps.data_steps

@@ -111,7 +111,7 @@ def left_behind() -> Remains:
 
 def test_cleaning_removes_all_but_the_data() -> None:
     steps = str(projects.cleaning([left_behind()])).splitlines()
-    assert "remove container p-app-1: /gone no longer exists [recreate]" in steps
+    assert "remove container p-app-1: /gone no longer exists [remove]" in steps
     assert "remove network p_backend: /gone no longer exists" in steps
     assert "remove image p-app: /gone no longer exists" in steps
     assert [line for line in steps if "volume" in line] == []

@@ -268,12 +268,18 @@ def test_volumes_without_a_name_are_named_when_they_are_left(
         (mount,) = engine.api.inspect_container(project.container("app"))["Mounts"]
         return str(mount["Name"])
 
-    for command in (("down",), ("destroy", "--yes-delete-data", "")):
+    for command in ("down", "down -q", "destroy --yes-delete-data NAME", "destroy -q --yes-delete-data NAME"):
         project.scaffold("run")
         left = volume()
-        words = [project.name if word == "" else word for word in command]
-        assert f"  {left}  (app: /cache)" in project.scaffold(*words).out
+        done = project.scaffold(*command.replace("NAME", project.name).split())
+        assert f"  {left}  (app: /cache)" in (done.err if "-q" in command else done.out)
         engine.api.remove_volume(left)
+
+
+def test_name_of_another_project_is_refused_where_there_is_nothing_to_destroy(shop: Project) -> None:
+    shop.scaffold("env")
+    assert f"Its name is {shop.name}." in shop.scaffold("destroy", "--yes-delete-data", "other", code=2).err
+    assert "Nothing of it is left" in shop.scaffold("destroy", "--yes-delete-data", shop.name).out
 
 
 def test_attach_and_json_exclude_each_other(shop: Project) -> None:

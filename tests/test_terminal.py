@@ -151,7 +151,9 @@ def test_destroy_shows_what_goes_and_asks_for_the_name(engine: docker.DockerClie
     screen.see(f"Type {running.name} to go on")
     screen.type(running.name)
     text = screen.end(0)
-    assert f"remove container {running.container('app')}" in text
+    assert f"remove container {running.container('app')}: the project is destroyed" in " ".join(text.split())
+    assert "[recreate]" not in text
+    assert "?" not in text.replace("? This deletes", "")
     left = take_inventory(engine).only(lambda name: running.name in name)
     assert (left.containers, left.networks) == (frozenset(), frozenset())
 

@@ -283,7 +283,7 @@ def down(
         from scaffold.stack import plan as planning
 
         observed = workflow.observe(session)
-        steps = planning.teardown(session.desired, observed, "down")
+        steps = planning.teardown(session.desired, observed, "the project is taken down")
         if explain:
             _commands(session, steps, as_json=as_json)
             return
@@ -293,8 +293,9 @@ def down(
     kept = workflow.keeping_data(session.desired, observed)
     said = "Removed." if steps.changes else "There was nothing to remove."
     said += f" The data stays in volume {', '.join(kept)}." if kept else ""
-    said += _nameless(planning.nameless(observed)) + _others(planning.others(observed))
-    _ended(session, steps, said, as_json=as_json, quiet=quiet)
+    lost = _nameless(planning.nameless(observed))
+    said += lost + _others(planning.others(observed))
+    _ended(session, steps, said, as_json=as_json, quiet=quiet, data=lost)
 
 
 def destroy(
@@ -326,14 +327,15 @@ def destroy(
         from scaffold import workflow
         from scaffold.stack import plan as planning
 
+        _check_name(session.desired.project, yes_delete_data)
         observed = workflow.observe(session)
         found = workflow.destruction(session, observed)
         steps = found.plan
         if explain:
             _commands(session, steps, as_json=as_json)
             return
-        if steps.changes:
-            _consent(session.desired.project, steps, yes_delete_data)
+        if steps.changes and yes_delete_data is None:
+            _consent(session.desired.project, steps)
         tear_down(session, steps, cancellation, quiet=quiet)
     left = _nameless(planning.nameless(observed))
     kept = planning.strange_volumes(session.desired, observed)
@@ -346,7 +348,7 @@ def destroy(
     if not left:
         workflow.move_out(session)
     said = f"Removed.{left}" if left else "Nothing of it is left on the engine."
-    _ended(session, steps, said, as_json=as_json, quiet=quiet)
+    _ended(session, steps, said, as_json=as_json, quiet=quiet, data=left)
 
 
 def _others(notes: tuple[str, ...]) -> str:
@@ -361,13 +363,15 @@ def _nameless(volumes: tuple[tuple[str, str, str], ...]) -> str:
     return "\nWhat was in volumes without a name stays, until `docker volume rm` names it:" + "".join(lines)
 
 
-def _consent(project: str, steps: Plan, named: str | None) -> None:
-    if named is not None:
-        if named != project:
-            raise UsageError(
-                f'"{named}" is not this project\'s name: nothing was removed.', f"Its name is {project}."
-            )
-        return
+def _check_name(project: str, named: str | None) -> None:
+    """Raise UsageError for another project's name, also where there is nothing to remove."""
+    if named is not None and named != project:
+        raise UsageError(
+            f'"{named}" is not this project\'s name: nothing was removed.', f"Its name is {project}."
+        )
+
+
+def _consent(project: str, steps: Plan) -> None:
     console.announce(steps, project)
     prompts.confirm_name(
         project,
@@ -415,10 +419,13 @@ def place(where: Path | None, project: Path) -> Path:
     return where or project
 
 
-def _ended(session: Session, steps: Plan, said: str, *, as_json: bool, quiet: bool) -> None:
+def _ended(session: Session, steps: Plan, said: str, *, as_json: bool, quiet: bool, data: str = "") -> None:
+    """Print how a command ended; `data`, what stays and nothing will find again, is said when quiet too."""
     document = {"project": session.desired.project, "changes": len(steps.changes), "message": said}
     if as_json or not quiet:
         console.result(document, as_json=as_json, text=said)
+    elif data:
+        console.note(data.strip())
 
 
 def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:

@@ -43,7 +43,7 @@ AllowSecret = Annotated[
 ShowSecrets = Annotated[
     bool, typer.Option("--show-secrets", help="Show secrets too. For your own terminal, not for a log.")
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors and doubts about data.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show all build output.")]
 
 HERE = Path()

@@ -94,7 +94,7 @@ def _line(change: Change, look: Look) -> str:
     symbol = look.paint(style, look.safe(sign))
     if change.proves:
         return f"{symbol} {look.paint('dim', change.label)}"
-    impact = "" if change.impact is Impact.NONE else f"[{change.impact}]"
+    impact = "" if change.impact in (Impact.NONE, Impact.REMOVE) else f"[{change.impact}]"
     painted = look.paint("bold red" if change.impact is Impact.DATA else "yellow", impact)
     reason = look.safe(change.reason)
     room = cells(f"{look.safe(sign)} {change.label}: {reason} {impact}".rstrip())

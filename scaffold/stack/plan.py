@@ -192,6 +192,7 @@ def teardown(
             _parting(container, observed, reason),
             _after_dependents(container, observed, stops),
             stops,
+            Impact.REMOVE,
         )
     # Whoever declares something external keeps it, also when it was once made here.
     external = {network.name for network in desired.networks if network.external}
@@ -594,9 +595,10 @@ def _remove(
     reason: str,
     after: Iterable[int | None],
     stops: dict[str, int],
+    impact: Impact = Impact.RECREATE,
 ) -> None:
-    waits = _stopped(draft, container, timeout, reason, after)
-    stops[container.name] = draft.add(RemoveContainer(container.name, reason), waits)
+    waits = _stopped(draft, container, timeout, reason, after, impact)
+    stops[container.name] = draft.add(RemoveContainer(container.name, reason, impact), waits)
 
 
 def _parting(container: Container, observed: Observed, reason: str) -> str:
@@ -628,12 +630,17 @@ def detached(left: Collection[tuple[str, str]]) -> str:
 
 
 def _stopped(
-    draft: _Draft, container: Container, timeout: int, reason: str, after: Iterable[int | None]
+    draft: _Draft,
+    container: Container,
+    timeout: int,
+    reason: str,
+    after: Iterable[int | None],
+    impact: Impact = Impact.RECREATE,
 ) -> list[int | None]:
     """Stop a container that is in the way; return what its removal waits for."""
     if container.state not in UP:
         return list(after)
-    return [draft.add(StopContainer(container.name, timeout, reason, Impact.RECREATE), after)]
+    return [draft.add(StopContainer(container.name, timeout, reason, impact), after)]
 
 
 def _dependents_first(containers: tuple[Container, ...]) -> tuple[Container, ...]:

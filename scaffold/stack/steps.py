@@ -16,6 +16,8 @@ class Impact(StrEnum):
     NONE = "none"
     RESTART = "restart"
     RECREATE = "recreate"
+    REMOVE = "remove"
+    """Nothing comes in its place."""
     DATA = "data"
     """A person must have named what is removed."""
 
