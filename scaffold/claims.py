@@ -116,17 +116,39 @@ def _older(engine: Engine, checkout: Checkout, desired: Desired) -> tuple[str, .
     ]
     if not older:
         return ()
-    there = "; ".join(f"{item.name} ({identity.listed(item.here or item.facts.traces)})" for item in older)
     if source is Source.SHELL:
         # A name for this one command, as a build server gives it.
-        return (f"Beside {name}, this folder has what was made here as {there}.",)
-    first = older[0].name
+        return (f"Beside {name}, this folder has what was made here as {_listed(older)}.",)
     raise ProjectError(
-        f"This project is called {name} now, by {source}, and what was made here before is {there}. "
+        f"This project is called {name} now, by {source}, and what was made here before is {_listed(older)}. "
         "Nothing was changed.",
-        f"Put {environment.PROJECT_NAME}={first} into {checkout.env_file} to go on with it; "
+        f"Put {environment.PROJECT_NAME}={older[0].name} into {checkout.env_file} to go on with it; "
         f"`scaffold run --new-data {name}` begins anew beside it.",
     )
+
+
+def _listed(older: Iterable[Candidate]) -> str:
+    return "; ".join(f"{item.name} ({identity.listed(item.here or item.facts.traces)})" for item in older)
+
+
+def _check_moved(history: _History, checkout: Checkout, name: str) -> None:
+    """Raise ProjectError when this folder without .env has another name in the record: it was moved."""
+    record = folders.record(name)
+    if record and record.path == str(checkout.path) and record.inode == checkout.path.stat().st_ino:
+        return
+    formerly = [item for item in folders.formerly(checkout.path) if item != name and history.of(item)]
+    # A clone at the old place that has not begun anything claims only what its place had.
+    candidates = ((item, identity.rival(item.facts)) for item in map(history.candidate, formerly))
+    older = [item for item, owner in candidates if owner is None or owner.name != item.name]
+    if older:
+        known = folders.record(older[0].name)
+        raise ProjectError(
+            f"This folder was {known.path if known else 'elsewhere'} before, with what was made there as "
+            f"{_listed(older)}. It has no .env now, and would get the name {name}. Nothing was changed.",
+            f"To go on with it, put its .env back, or copy .env.example to {checkout.env_file} with "
+            f"{environment.PROJECT_NAME}={older[0].name} in it; `scaffold run --new-data {name}` begins anew "
+            "beside it.",
+        )
 
 
 def check_sharing(engine: Engine, desired: Desired, observed: Observed, steps: Collection[Step]) -> None:
@@ -171,11 +193,16 @@ def _device(volume: Volume) -> str:
 
 
 def choose(
-    engine: Engine, checkout: Checkout, default: str, declared: Callable[[], Collection[str]]
+    engine: Engine,
+    checkout: Checkout,
+    default: str,
+    declared: Callable[[], Collection[str]],
+    consent: Collection[str] = (),
 ) -> Chosen:
     """Return the name for a checkout without .env: the one that its containers and data have, or a new one.
 
-    `declared` returns the names of the volumes in compose.yaml as Compose resolves them without .env.
+    `declared` returns the names of the volumes in compose.yaml as Compose resolves them without .env;
+    `consent` are names that a person wants to begin anew.
     """
     from scaffold.stack import naming
 
@@ -191,6 +218,8 @@ def choose(
             candidates.append(history.candidate(composed, here))
     match naming.choose(default, candidates, history.projects):
         case naming.Chosen() as chosen:
+            if chosen.name not in consent:
+                _check_moved(history, checkout, chosen.name)
             return chosen
         case naming.Undecided(names=(only,), doubt=other):
             raise ProjectError(

@@ -126,9 +126,19 @@ def formerly(here: Path) -> tuple[str, ...]:
     found = []
     for file in sorted((checkouts.state_folder() / "projects").glob("*.json")):
         known = record(file.stem)
-        if known and known.inode == inode and known.path != str(here) and not Path(known.path).exists():
+        if known and known.inode == inode and known.path != str(here) and not _is_there(known):
             found.append(file.stem)
     return tuple(found)
+
+
+def _is_there(known: Record) -> bool:
+    """Return whether the folder of a record is in its place: a new clone may be there now."""
+    try:
+        return Path(known.path).stat().st_ino == known.inode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def remember(project: str, folder: Path) -> None:

@@ -44,6 +44,8 @@ class Session:
         """Names of secrets that a person lets into an image."""
         self.thorough = False
         """Every image that is built is searched for secrets to the ground."""
+        self.new_data: tuple[str, ...] = ()
+        """Names under which a person wants to begin anew."""
         self.changes = changes
         """Whether the command holds the project's lock, and may remove what killed ones have left."""
         self._resources = resources
@@ -86,7 +88,9 @@ class Session:
         from scaffold import claims
         from scaffold.engine import inventory
 
-        chosen = claims.choose(self.engine, self.checkout, default, lambda: self._volumes(declared))
+        chosen = claims.choose(
+            self.engine, self.checkout, default, lambda: self._volumes(declared), self.new_data
+        )
         self.notes += (chosen.note,) if chosen.note else ()
         project = chosen.name
         own = inventory.own_containers(self.engine, project, str(self.checkout.path))

@@ -258,6 +258,40 @@ def test_renamed_parent_and_links_lead_to_one_checkout(project_name: str, tmp_pa
     assert (started(database(moved.name)), rows(database(moved.name))) == (before, ROWS)
 
 
+@pytest.mark.parametrize("clone", [False, True], ids=["gone", "a clone in its place"])
+def test_moved_folder_without_env_is_asked_for_before_one_is_written(
+    clone: bool, project_name: str, tmp_path: Path
+) -> None:
+    first = written(tmp_path / project_name)
+    first.scaffold("run")
+    name = first.name
+    fill(database(name))
+    first.scaffold("down")
+    moved = Project(first.folder.rename(tmp_path / f"{project_name}-m2"))
+    moved.env_file.unlink()
+    if clone:
+        written(first.folder)
+    for command in ("plan", "env", "run"):
+        done = moved.scaffold(command, code=2)
+        assert f"volume {name}_db-data" in done.err, done
+        assert not moved.env_file.exists()
+    fresh = re.search(r"--new-data (\S+)`", moved.scaffold("run", code=2).err)
+    assert fresh
+    moved.scaffold("run", "--new-data", fresh[1])
+    assert moved.name == fresh[1]
+    moved.env_file.unlink()
+    moved.scaffold("run")  # settled: it is found again
+    assert moved.name == fresh[1]
+    moved.scaffold("destroy", "--yes-delete-data", fresh[1])
+    moved.env_file.write_text(f"COMPOSE_PROJECT_NAME={name}\n")
+    if clone:
+        (first.folder / ".env").write_text(
+            f"COMPOSE_PROJECT_NAME={hinted(moved.scaffold('run', code=2).err)}\n"
+        )
+    moved.scaffold("run")
+    assert rows(database(name)) == ROWS
+
+
 # A folder in which Compose was used before
 
 

@@ -91,14 +91,13 @@ def run(
                 allowed=frozenset(allow_secret or ()),
             )
         )
+        session.new_data = tuple(new_data or ())
         # Compose is at work already; these take as long as it does.
         with clock.phase("import"):
             from scaffold import workflow
             from scaffold.stack.plan import Wishes
 
-        wishes = Wishes(
-            build=build, recreate=recreate, show_secrets=show_secrets, new_data=tuple(new_data or ())
-        )
+        wishes = Wishes(build=build, recreate=recreate, show_secrets=show_secrets, new_data=session.new_data)
         situation = workflow.examine(session, wishes, clock)
         workflow.check_builds(session, situation.plan)
         situation = workflow.guarded(session, situation, wishes, clock)
