@@ -57,6 +57,12 @@ def proving(situation: Situation) -> Situation:
     return replace(situation, plan=plan)
 
 
+def telling(situation: Situation) -> Situation:
+    """Return the situation with a plan that also says which databases are still to be proven."""
+    plan = planning.with_proofs(situation.plan, situation.desired, situation.observed, all_services=False)
+    return replace(situation, plan=plan)
+
+
 def _left_as_it_is(found: FirstStart) -> str:
     """Return why what a first start left is not set aside, where it is not."""
     if not found.doubt:
@@ -255,7 +261,7 @@ def remember(session: Session, observed: Observed) -> None:
 def after(session: Session, done: Situation) -> Situation:
     """Return the situation once a plan was carried out; the files are those that the plan was made from."""
     if all(isinstance(item.step, Prove) and item.step.left_alone for item in done.plan.steps):
-        return done
+        return replace(done, observed=replace(done.observed, unproven=()))
     observed = _observed(session, done.desired)
     return Situation(done.desired, observed, planning.plan(done.desired, observed))
 

@@ -93,6 +93,8 @@ def test_database_that_refuses_the_login_is_never_up_to_date(shop: Project) -> N
     for _ in range(2):
         refused = shop.scaffold("run", code=1)
         assert "scaffold db --set-password" in " ".join(refused.err.split())
+        assert shop.scaffold("plan").out == "◦ wait until db is ready\n"
+        assert "not proven (db)" in shop.scaffold("status").out
     shop.scaffold("db", "--set-password")
     assert "up to date" in shop.scaffold("run").out
 

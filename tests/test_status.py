@@ -113,6 +113,12 @@ def test_up_to_date_means_that_the_plan_changes_nothing() -> None:
     assert not status(desired(db), Observed(), Plan((Planned(step),))).up_to_date
 
 
+def test_database_that_nobody_has_logged_in_to_is_not_up_to_date() -> None:
+    there = container("db")
+    found = status(desired(db), Observed((there,), unproven=(there.name,)), NOTHING_TO_DO)
+    assert (found.up_to_date, found.unproven) == (False, ("db",))
+
+
 def test_url_is_that_of_the_service_with_a_ready_path() -> None:
     other = container("admin", ports=(("80/tcp", "127.0.0.1", 8080),))
     admin = Service("admin", "admin", {}, ports=(Port(80, "8080"),))

@@ -400,7 +400,9 @@ def _show(
 ) -> None:
     """Print a plan, or the docker commands for it."""
     if not commands:
-        console.plan(situation.plan, session.desired.project, as_json=as_json)
+        from scaffold import workflow
+
+        console.plan(workflow.telling(situation).plan, session.desired.project, as_json=as_json)
         return
     from scaffold.stack import explain
 

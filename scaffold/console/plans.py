@@ -82,7 +82,7 @@ def _verb(steps: Sequence[Step]) -> str:
 def text(plan: Plan, project: str, look: Look) -> str:
     """Return what a plan will do, in order; reasons that do not fit beside a change stand below it."""
     found = changes(plan)
-    if not plan.changes:
+    if not found:
         return f"{look.paint('bold', characters.line(project))} is up to date: nothing to do."
     return "\n".join(_line(change, look) for change in found)
 

@@ -162,8 +162,11 @@ def services(found: Sequence[ServiceStatus], now: datetime, look: Look) -> str:
 
 def _verdict(value: Status, look: Look) -> str:
     sick = [service.name for service in value.services if service.health in ("starting", "unhealthy")]
-    if value.up_to_date and sick:
+    if (value.up_to_date or value.unproven) and sick:
         return look.paint("yellow", f"not ready ({', '.join(sick)})") + look.commands(": see `scaffold logs`")
+    if value.unproven:
+        said = f"not proven ({', '.join(value.unproven)})"
+        return look.paint("yellow", said) + look.commands(": `scaffold run` logs in to it")
     if value.up_to_date:
         return look.paint("green", "up to date")
     if any(service.state == "running" for service in value.services):

@@ -152,11 +152,11 @@ def _check_containers(desired: Desired, services: tuple[Service, ...], observed:
                 )
 
 
-def with_proofs(plan: Plan, desired: Desired, observed: Observed) -> Plan:
+def with_proofs(plan: Plan, desired: Desired, observed: Observed, *, all_services: bool = True) -> Plan:
     """Return the plan with proofs, at its end, of what it leaves alone: "up" is never only assumed.
 
-    A service that answers HTTP is asked each time; a database as long as nobody has logged in to it since it
-    was started.
+    A service that answers HTTP is asked each time, unless `all_services` is false; a database as long as
+    nobody has logged in to it since it was started.
     """
     proven = {item.step.service.name for item in plan.steps if isinstance(item.step, Prove)}
     before = tuple(range(len(plan.steps)))
@@ -165,7 +165,7 @@ def with_proofs(plan: Plan, desired: Desired, observed: Observed) -> Plan:
         for service in desired.services
         if service.name not in proven
         for names_of in [tuple(wish.container_names(desired, service))]
-        if service.ready_path or any(name in observed.unproven for name in names_of)
+        if (all_services and service.ready_path) or any(name in observed.unproven for name in names_of)
     ]
     return Plan((*plan.steps, *more))
 

@@ -64,6 +64,9 @@ class Status:
     networks: tuple[NetworkStatus, ...] = ()
     volumes: tuple[VolumeStatus, ...] = ()
     orphans: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
+    """Services with a database that nobody has logged in to since it was started: it may refuse. Empty where
+    something is to be changed before."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +92,22 @@ def status(
     services += [
         _container(item, one_shot=False) for name in desired.inactive for item in observed.of_service(name)
     ]
+    unproven = tuple(
+        service.name
+        for service in desired.services
+        if not plan.changes
+        and any(item.name in observed.unproven for item in observed.of_service(service.name))
+    )
     return Status(
         project=desired.project,
         path=desired.path,
         url=url(desired, observed),
-        up_to_date=not plan.changes,
+        up_to_date=not plan.changes and not unproven,
         services=tuple(services),
         networks=_networks(desired, observed),
         volumes=_volumes(desired, observed, volumes_size or {}),
         orphans=_orphans(desired, observed),
+        unproven=unproven,
     )
 
 
