@@ -340,7 +340,7 @@ def test_env_that_lost_its_name_is_refused(shop: Project) -> None:
     shop.env_file.write_text(text.replace(f"COMPOSE_PROJECT_NAME={name}\n", ""))
     for command in ("run", "plan", "status"):
         done = shop.scaffold(command, code=2)
-        assert f"Put COMPOSE_PROJECT_NAME={name} back into it." in done.err, done
+        assert f"Put COMPOSE_PROJECT_NAME={name} into {shop.env_file}" in done.err, done
     shop.env_file.write_text(text)
     shop.scaffold("down")
     shop.env_file.write_text(text.replace(f"COMPOSE_PROJECT_NAME={name}\n", ""))
