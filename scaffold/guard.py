@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from urllib.parse import quote
 
 from scaffold.data import guards
 from scaffold.engine import volume_look
 from scaffold.engine.client import Engine
+from scaffold.engine.wire import Refused
 from scaffold.stack.desired import Desired
+from scaffold.stack.look import Former, Medium
 from scaffold.stack.observed import Container, Observed, Stored
 from scaffold.stack.steps import SetAsideData, Step
 
@@ -41,6 +45,7 @@ def check(
     )
     if not subjects and not leaving:
         return Known(notes)
+    observed = replace(observed, formers=tuple(item for item in observed.formers if _is_there(engine, item)))
     asked = (
         *guards.glances(desired, observed, subjects, empty),
         *guards.glances_at(leaving, observed),
@@ -60,6 +65,19 @@ def holding(engine: Engine, project: str, containers: Iterable[Container]) -> tu
     looks = guards.Looks(volume_look.look(engine, project, None, guards.glances_at(found, Observed())))
     rows = ((container.name, guards.rows_inside(container, looks)) for container in found)
     return tuple(name for name, item in rows if item.kind or item.unknown)
+
+
+def _is_there(engine: Engine, former: Former) -> bool:
+    """Return whether a volume is there; a folder may be: only a look into it tells."""
+    if former.medium != Medium.VOLUME:
+        return True
+    try:
+        engine.get(f"/volumes/{quote(former.source, safe='')}")
+    except Refused as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 def _image(observed: Observed) -> str | None:

@@ -10,7 +10,7 @@ from scaffold import checkout as checkouts
 from scaffold import completions, folders
 from scaffold.clock import Clock
 from scaffold.interrupt import Cancellation, side_by_side
-from scaffold.project import first_starts, proofs
+from scaffold.project import first_starts, places, proofs
 from scaffold.project.proofs import Proof
 from scaffold.session import Session
 from scaffold.stack import desired as wish
@@ -131,7 +131,8 @@ def guarded(
 
     with (clock or Clock()).phase("look into the databases' storage"):
         steps = situation.plan.changes
-        known = guard.check(session.engine, situation.desired, situation.observed, steps, wishes.new_data)
+        before = replace(situation.observed, formers=places.read(session.checkout))
+        known = guard.check(session.engine, situation.desired, before, steps, wishes.new_data)
         observed = replace(situation.observed, stored=known.stored)
         # A migration that is done counts only for the data that it was done in.
         plan = planning.plan(situation.desired, observed, wishes) if known.stored else situation.plan
@@ -416,6 +417,11 @@ def apply(
         for volume in service.volumes:
             first_starts.forget(volume)
         proofs.remember(session.checkout, _proof(database, container))
+        from scaffold.data import guards  # a run with nothing to do proves nothing, and needs no guard
+
+        former = guards.former(container)
+        if former:
+            places.remember(session.checkout, former)
 
     waiting = Waiting(session.engine, situation.desired, timeout, cancellation, proven)
     touched = {step.name for step in steps if isinstance(step, CreateContainer | StartContainer)}

@@ -264,6 +264,23 @@ def test_renamed_volume_is_refused_with_both_names(tmp_path: Path, project_name:
     assert rows(project) == "1000"
 
 
+def test_folder_that_is_another_one_after_down_is_refused(tmp_path: Path, project_name: str) -> None:
+    project = made(tmp_path, project_name, compose("postgres:17", [f"./data:{OLD}"]))
+    project.scaffold("down", "-q")
+    rewrite(project, compose("postgres:17", [f"./dat:{OLD}"]))
+    said = refused(project)
+    assert f"it had its files in {project.folder}/data before" in said.err
+    assert not (project.folder / "dat" / "PG_VERSION").exists()
+    rewrite(project, compose("postgres:17", [f"./data:{OLD}"]))
+    project.scaffold("run", "-q")
+    assert rows(project) == "1000"
+    project.scaffold("down", "-q")
+    rewrite(project, compose("postgres:17", [f"./dat:{OLD}"]))
+    project.scaffold("run", "-q", "--new-data", "db")
+    project.scaffold("down", "-q")
+    project.scaffold("run", "-q")  # and now it is there
+
+
 def test_folder_in_a_volume_is_found(tmp_path: Path, project_name: str) -> None:
     """Rows at the root of a volume, and then a server that is shown only a folder of it."""
     project = made(tmp_path, project_name, named(17, OLD))

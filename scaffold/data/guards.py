@@ -7,6 +7,7 @@ certain is a hint; beginning an empty database beside rows is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from scaffold.errors import DataRefused
 from scaffold.stack import desired as wish
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Service
-from scaffold.stack.look import Contents, Glance, Medium, Source, Window, joined
+from scaffold.stack.look import Contents, Former, Glance, Medium, Source, Window, joined
 from scaffold.stack.observed import Container, Image, Observed, Stored
 from scaffold.stack.steps import (
     BuildImage,
@@ -278,7 +279,32 @@ def glances(
             for name in orphans(desired, observed):
                 where = Place(Medium.VOLUME, name, _usual(subject.server))
                 made.setdefault((source_of(where), where.path), _glance(subject.server, where, observed))
+            for where in _formers(subject, observed):
+                made.setdefault((source_of(where), where.path), _glance(subject.server, where, observed))
     return tuple(made.values())
+
+
+def former(container: Container) -> Former | None:
+    """Return where a database that lets somebody in has its files, None where nothing can lead back to it."""
+    server = present(container)
+    if server is None or server.place.medium not in (Medium.VOLUME, Medium.BIND):
+        return None
+    return Former(container.service, server.place.medium, server.place.source, server.place.path)
+
+
+def _formers(subject: Subject, observed: Observed) -> tuple[Place, ...]:
+    """Return where a database was before that is to begin elsewhere, and has no container to tell."""
+    return tuple(
+        Place(Medium(item.medium), item.source, item.path, anonymous=_is_nameless(item))
+        for item in observed.formers
+        if item.service == subject.service
+        and item.medium in (Medium.VOLUME, Medium.BIND)
+        and (item.medium, item.source) != (subject.server.place.medium, subject.server.place.source)
+    )
+
+
+def _is_nameless(item: Former) -> bool:
+    return item.medium == Medium.VOLUME and re.fullmatch("[0-9a-f]{64}", item.source) is not None
 
 
 def glances_at(found: Sequence[Container], observed: Observed) -> tuple[Glance, ...]:
@@ -488,6 +514,7 @@ def _judged(
     _refuse_misplaced(subject, looks)
     if subject.known is None and not consent:
         yield from _refuse_orphan(desired, observed, subject, looks)
+        yield from _refuse_elsewhere(observed, subject, looks)
     former = subject.known and (subject.stays or subject.before)
     if former and here.is_empty and not server.place.is_new and server.place.medium is not Medium.MEMORY:
         same = subject.stays or (subject.before and subject.before.place.is_same(server.place))
@@ -733,6 +760,29 @@ def _refuse_orphan(desired: Desired, observed: Observed, subject: Subject, looks
             f"Use it again: `{_naming(where)}`, mounted at {server.layout.mount_path(server.directory)}, in "
             f"compose.yaml. `scaffold run --new-data {subject.service}` begins an empty one; the rows stay "
             "where they are.",
+        )
+
+
+def _refuse_elsewhere(observed: Observed, subject: Subject, looks: Looks) -> Iterable[str]:
+    """Raise DataRefused when the rows are where the database was before, and it would begin elsewhere.
+
+    A volume that nobody has named is only mentioned: the next container gets another one by itself.
+    """
+    server = subject.server
+    for where in _formers(subject, observed):
+        found = looks.of(where, server)
+        if found.kind != server.layout.kind:
+            continue
+        if where.anonymous:
+            yield f"services.{subject.service}: {found.words} from before stays in {where}."
+            continue
+        back = _naming(where) if where.medium is Medium.VOLUME else str(where.source)
+        raise DataRefused(
+            f"services.{subject.service}: it had its files in {where} before. {found.words} is there, and "
+            f"{server.image} would begin an empty one in {server.place}. Nothing was changed.",
+            f"Put it back in compose.yaml: `{back}`, mounted at "
+            f"{server.layout.mount_path(server.directory)}. `scaffold run --new-data {subject.service}` "
+            "begins an empty one; the rows stay where they are.",
         )
 
 

@@ -26,6 +26,17 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Former:
+    """Where the database of a service had its files when it last let somebody in."""
+
+    service: str
+    medium: str
+    """As in Medium; a volume or a folder."""
+    source: str
+    path: str
+
+
+@dataclass(frozen=True)
 class Contents:
     """What a look into one source found."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from scaffold.stack import names
+from scaffold.stack.look import Former
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,8 @@ class Observed:
     """Running containers of databases that have not accepted this login since they were started."""
     stored: tuple[Stored, ...] = ()
     """Only of databases that were looked at because they are about to start."""
+    formers: tuple[Former, ...] = ()
+    """Where databases were before; only when one is about to start, and only what is still there."""
     others: tuple[Container, ...] = ()
     """Containers with the project's name that were made from other compose files: none of ours."""
 

@@ -1,0 +1,48 @@
+"""Remember, for each checkout, where its databases keep their files. No Docker.
+
+After `down` nothing on the engine says any more which folder a database was in: only a volume with the
+project's label can be found again. A mount that leads elsewhere the next time is noticed by what stands here.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+from scaffold import checkout as checkouts
+from scaffold import files
+from scaffold.checkout import Checkout
+from scaffold.stack import names
+from scaffold.stack.look import Former
+
+MOST = 32
+"""Databases that are remembered of one checkout."""
+
+_guard = threading.Lock()
+
+
+def read(checkout: Checkout) -> tuple[Former, ...]:
+    """Return what is remembered, the latest last; nothing where that cannot be read."""
+    try:
+        return tuple(
+            Former(str(item["service"]), str(item["medium"]), str(item["source"]), str(item["path"]))
+            for item in json.loads(files.read(_file(checkout)))
+        )
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return ()
+
+
+def remember(checkout: Checkout, former: Former) -> None:
+    """Remember where a service's database was when it let somebody in, in the place of what was known."""
+    with _guard:
+        known = read(checkout)
+        if former in known:
+            return
+        others = tuple(item for item in known if item.service != former.service)
+        items = [vars(item) for item in (*others, former)[-MOST:]]
+        checkouts.write_private(_file(checkout), json.dumps(items, indent=1))
+
+
+def _file(checkout: Checkout) -> Path:
+    return checkouts.state_folder() / f"{names.checkout_hash(str(checkout.path))}.places.json"
