@@ -131,6 +131,20 @@ def _listed(older: Iterable[Candidate]) -> str:
     return "; ".join(f"{item.name} ({identity.listed(item.here or item.facts.traces)})" for item in older)
 
 
+def _check_settled(candidate: Candidate, checkout: Checkout, default: str) -> None:
+    """Raise ProjectError when what has the name was last in a folder that is gone, and may be this one."""
+    name = candidate.name
+    former = identity.unproven(candidate.facts, checkout.path.stat().st_ino)
+    if former:
+        fresh = environment.numbered(default) if name == default else default
+        raise ProjectError(
+            f"{name} is the name of what was last in {former}: {identity.listed(candidate.facts.traces)}. "
+            "There is no .env, and nothing says whether this folder is that project. Nothing was changed.",
+            f"{environment.PROJECT_NAME}={fresh} in {checkout.env_file} gives this folder a name and data of "
+            f"its own; {environment.PROJECT_NAME}={name} goes on with that.",
+        )
+
+
 def _check_moved(history: _History, checkout: Checkout, name: str) -> None:
     """Raise ProjectError when this folder without .env has another name in the record: it was moved."""
     record = folders.record(name)
@@ -216,8 +230,17 @@ def choose(
         here = tuple(item for item in unplaced if item.name in wanted)
         if here:
             candidates.append(history.candidate(composed, here))
+    if default not in {item.name for item in candidates}:
+        # Only this path gives the name: volumes that do not say where are this folder's. Those that do are
+        # no reason to begin beside them without a word.
+        volumes = tuple(item for item in history.of(default) if item.kind == "volume")
+        if volumes:
+            nowhere = tuple(item for item in volumes if not item.path)
+            candidates.append(history.candidate(default, nowhere or volumes))
     match naming.choose(default, candidates, history.projects):
         case naming.Chosen() as chosen:
+            if chosen.kept:
+                _check_settled(history.candidate(chosen.name), checkout, default)
             if chosen.name not in consent:
                 _check_moved(history, checkout, chosen.name)
             return chosen
@@ -283,7 +306,7 @@ class _History:
         traces = self.of(name)
         record = folders.record(name)
         used = {item.path for item in traces} | ({record.path} if record else set())
-        meanings = [folders.meaning(item, path) for item in sorted(used - {"", str(path)} - self.here)]
+        meanings = [folders.meaning(item, path) for item in sorted(used - {"", str(path)})]
         inode = path.stat().st_ino
         at_home = record is not None and record.path == str(path)
         known = at_home and record is not None and record.inode == inode

@@ -335,6 +335,46 @@ def test_volume_of_another_compose_project_is_not_taken_for_this_folders(
     assert rows(database(project_name)) == ROWS
 
 
+def test_deleted_env_is_written_again_beside_a_volume_that_compose_made(
+    project_name: str, tmp_path: Path
+) -> None:
+    """As `run.sh` does it, and anybody who starts the project with Compose: its volumes do not say where."""
+    project = written(tmp_path / project_name)
+    project.scaffold("env")
+    name = project.name
+    project.run("docker", "compose", "up", "--wait", "--detach")
+    fill(database(name))
+    project.run("docker", "compose", "down")
+    project.env_file.unlink()
+    project.scaffold("run")
+    assert (project.name, rows(database(name))) == (name, ROWS)
+    project.scaffold("plan", "--exit-code")
+
+
+def test_name_that_leads_elsewhere_is_asked_for_before_it_is_written(
+    engine: docker.DockerClient, project_name: str, tmp_path: Path
+) -> None:
+    """A clone where the project was that runs elsewhere: nothing says which of the two this folder is."""
+    first = written(tmp_path / project_name)
+    first.scaffold("env")
+    name = first.name
+    engine.volumes.create(f"{name}_db-data", labels={names.PROJECT: name})
+    moved = Project(first.folder.rename(tmp_path / f"{project_name}-m2"))
+    moved.scaffold("run")
+    moved.scaffold("down")
+    (tmp_path / "far").mkdir()
+    moved.folder.rename(tmp_path / "far" / project_name)
+    clone = written(first.folder)
+    for command in ("plan", "env", "run"):
+        done = clone.scaffold(command, code=2)
+        assert f"volume {name}_db-data" in done.err, done
+        assert not clone.env_file.exists()
+    fresh = hinted(clone.scaffold("run", code=2).err)
+    assert fresh != name
+    clone.env_file.write_text(f"COMPOSE_PROJECT_NAME={fresh}\n")
+    clone.scaffold("plan")
+
+
 # A name that was changed by hand
 
 
