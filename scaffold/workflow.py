@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from scaffold import checkout as checkouts
 from scaffold import completions, folders
 from scaffold.clock import Clock
+from scaffold.errors import UsageError
 from scaffold.interrupt import Cancellation, side_by_side
 from scaffold.project import first_starts, places, proofs
 from scaffold.project.proofs import Proof
@@ -82,6 +83,8 @@ def examine(
         engine = session.engine
     with clock.phase("resolve compose.yaml"):
         desired = session.desired
+    if wishes.new_data:
+        _check_new_data(desired, wishes.new_data)
     with clock.phase("read the engine and the build contexts"):
         from scaffold.engine.settle import settle
 
@@ -100,6 +103,17 @@ def examine(
         check_sharing(session, desired, observed, made)
         doubts = tuple(filter(None, map(_left_as_it_is, observed.first_starts)))
         return Situation(desired, observed, made, notes, doubts)
+
+
+def _check_new_data(desired: Desired, wished: Collection[str]) -> None:
+    """Raise UsageError for a name that is neither the project's nor a service's."""
+    known = (desired.project, *sorted(service.name for service in desired.services))
+    for name in wished:
+        if name not in known:
+            raise UsageError(
+                f"--new-data {name}: neither the project nor a service has this name.",
+                f"Choose one of {', '.join(known)}.",
+            )
 
 
 def check_sharing(session: Session, desired: Desired, observed: Observed, plan: Plan) -> None:

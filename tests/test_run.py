@@ -282,6 +282,12 @@ def test_name_of_another_project_is_refused_where_there_is_nothing_to_destroy(sh
     assert "Nothing of it is left" in shop.scaffold("destroy", "--yes-delete-data", shop.name).out
 
 
+def test_new_data_under_an_unknown_name_is_refused(shop: Project) -> None:
+    shop.scaffold("env")
+    refused = shop.scaffold("run", "--new-data", "bd", code=2).err
+    assert f"Choose one of {shop.name}, app, db" in " ".join(refused.split())
+
+
 def test_attach_and_json_exclude_each_other(shop: Project) -> None:
     assert "--attach" in shop.scaffold("run", "--attach", "--json", code=2).err
 
