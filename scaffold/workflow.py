@@ -145,7 +145,7 @@ def guarded(
 
     with (clock or Clock()).phase("look into the databases' storage"):
         steps = situation.plan.changes
-        before = replace(situation.observed, formers=places.read(session.checkout))
+        before = replace(situation.observed, formers=places.read(session.checkout, situation.desired.project))
         known = guard.check(session.engine, situation.desired, before, steps, wishes.new_data)
         observed = replace(situation.observed, stored=known.stored)
         # A migration that is done counts only for the data that it was done in.

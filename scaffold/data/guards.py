@@ -289,7 +289,9 @@ def former(container: Container) -> Former | None:
     server = present(container)
     if server is None or server.place.medium not in (Medium.VOLUME, Medium.BIND):
         return None
-    return Former(container.service, server.place.medium, server.place.source, server.place.path)
+    where = server.place
+    project = container.labels.get(names.PROJECT, "")
+    return Former(project, container.service, where.medium, where.source, where.path)
 
 
 def _formers(subject: Subject, observed: Observed) -> tuple[Place, ...]:

@@ -22,11 +22,15 @@ MOST = 32
 _guard = threading.Lock()
 
 
-def read(checkout: Checkout) -> tuple[Former, ...]:
-    """Return what is remembered, the latest last; nothing where that cannot be read."""
+def read(checkout: Checkout, project: str) -> tuple[Former, ...]:
+    """Return what is remembered of a project in this folder; nothing where that cannot be read."""
+    return tuple(item for item in _all(checkout) if item.project == project)
+
+
+def _all(checkout: Checkout) -> tuple[Former, ...]:
     try:
         return tuple(
-            Former(str(item["service"]), str(item["medium"]), str(item["source"]), str(item["path"]))
+            Former(**{key: str(item[key]) for key in ("project", "service", "medium", "source", "path")})
             for item in json.loads(files.read(_file(checkout)))
         )
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -36,10 +40,11 @@ def read(checkout: Checkout) -> tuple[Former, ...]:
 def remember(checkout: Checkout, former: Former) -> None:
     """Remember where a service's database was when it let somebody in, in the place of what was known."""
     with _guard:
-        known = read(checkout)
+        known = _all(checkout)
         if former in known:
             return
-        others = tuple(item for item in known if item.service != former.service)
+        here = (former.project, former.service)
+        others = tuple(item for item in known if (item.project, item.service) != here)
         items = [vars(item) for item in (*others, former)[-MOST:]]
         checkouts.write_private(_file(checkout), json.dumps(items, indent=1))
 

@@ -29,6 +29,8 @@ class Source:
 class Former:
     """Where the database of a service had its files when it last let somebody in."""
 
+    project: str
+    """Under another name everything else is another one as well."""
     service: str
     medium: str
     """As in Medium; a volume or a folder."""
