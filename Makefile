@@ -22,7 +22,7 @@ demo-clean: ## remove what `make demo` left running, its data and its folder
 	@tests/engine/demo clean
 
 test: setup engine images ## the whole test suite (PYTEST_ARGS="-k name -x" narrows it)
-	@$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	@$(bin)/python -m pytest --numprocesses 2 --dist loadfile --durations 10 $(PYTEST_ARGS)
 
 check: setup ## lint and types: ruff, mypy --strict, shellcheck, hadolint
 	@tests/engine/check
