@@ -219,7 +219,7 @@ def test_suggested_project_name_resembles_the_folder(
         ("name: x\n", {"a.jinja": "{% include 'gone.jinja' %}"}, r"gone\.jinja.* \(a\.jinja, line 1\)"),
         ("_tasks: [touch /tmp/x]\nname: x\n", {}, "runs programs of its own"),
         ("_jinja_extensions: [os]\nname: x\n", {}, "runs programs of its own"),
-        ("_min_copier_version: '99'\nname: x\n", {}, "requires Copier version >= 99"),
+        ("_min_copier_version: '99'\nname: x\n", {}, "needs copier 99 or newer"),
         ("name: {type: colour, default: x}\n", {}, 'Unsupported type "colour"'),
         ("name: {type: str, default: '{{ 1 / 0 }}'}\n", {}, "division"),
     ],

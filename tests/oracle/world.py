@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -87,6 +88,10 @@ class World:
                 checkout.project.env_file.unlink()
                 checkout.has_copied_env = False
                 self._note(checkout, "rm .env, as it said")
+            elif kept := re.search(rf"copy \S+ to \S+ with ({NAME}=\S+) in it", done.err):
+                example = checkout.folder / ".env.example"
+                checkout.project.env_file.write_text(f"{example.read_text()}{kept[1]}\n")
+                self._note(checkout, "cp .env.example .env, with the name, as it said")
             elif "--set-password" in done.err:
                 self.typed(checkout, "db", "--set-password")
             done = self.typed(checkout, "run")
