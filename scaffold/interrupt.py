@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import sys
 import threading
@@ -16,11 +17,38 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 
+class Flag:
+    """What a signal's handler may raise while the thread that it interrupts waits for it.
+
+    `threading.Event.set` takes a lock that the interrupted thread may hold just then: neither goes on. The
+    queue's `put` is made for that: "reentrant", says the documentation of `queue.SimpleQueue`.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def set(self) -> None:
+        self._is_set = True
+        self._news.put(None)
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def wait(self, timeout: float) -> bool:
+        """Return whether it was raised, after `timeout` seconds at the latest."""
+        if not self._is_set:
+            with contextlib.suppress(queue.Empty):
+                self._news.get(timeout=timeout)
+                self._news.put(None)  # for the next one that waits
+        return self._is_set
+
+
 class Cancellation:
     """Whether the person gave up; what waits registers how to be woken."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._requested = False
         self._callbacks: set[Callable[[], None]] = set()
         # A signal's handler runs in the midst of whatever the main thread does.
         self._guard = threading.RLock()
@@ -29,7 +57,7 @@ class Cancellation:
 
     @property
     def requested(self) -> bool:
-        return self._event.is_set()
+        return self._requested
 
     @property
     def is_finishing(self) -> bool:
@@ -53,7 +81,7 @@ class Cancellation:
     def request(self) -> None:
         """Ask everything that waits to stop."""
         self._since = self._since or time.monotonic()
-        self._event.set()
+        self._requested = True
         with self._guard:
             callbacks = tuple(self._callbacks)
         for callback in callbacks:

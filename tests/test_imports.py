@@ -38,7 +38,7 @@ FLOORS = (
     ("data", "completions", "project", "generate", "prompts"),
     ("checkout", "clock"),
     ("stack", "journal"),
-    ("interrupt", "errors", "files", "characters", "__version__"),
+    ("interrupt", "errors", "files", "characters", "numbers", "__version__"),
 )
 HEIGHT = {name: -depth for depth, names in enumerate(FLOORS) for name in names}
 

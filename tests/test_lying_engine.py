@@ -101,7 +101,7 @@ def test_step_that_does_not_come_to_its_end_is_left_to_the_engine(tmp_path: Path
     )
     assert ending.code == 130, ending
     assert ending.seconds < 55.0, ending
-    # A stop takes its ten seconds each, and a busy machine some more; without an end it would be killed at 60.
+    # A stop takes its ten seconds each, and some more on a busy machine; at 60 it would be killed.
     assert "Now there: running: db, task." in ending.err, ending
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +16,7 @@ from scaffold.cli import options
 from scaffold.cli.working import carry_out, changing, explained, tear_down, told, working
 from scaffold.clock import Clock
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
-from scaffold.interrupt import Cancellation, on_signals
+from scaffold.interrupt import Cancellation, Flag, on_signals
 from scaffold.session import Session, opened
 
 if TYPE_CHECKING:
@@ -435,7 +434,7 @@ def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
     from scaffold.engine import logs
     from scaffold.stack import plan as planning
 
-    interrupted = threading.Event()
+    interrupted = Flag()
     cancellation = Cancellation()
     with opened(checkout, profiles=profiles) as session:
         console.note("Following the logs. Ctrl-C stops the project.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ from scaffold import console
 from scaffold.cli import completion, options
 from scaffold.cli.working import carry_out, changing, explained, told
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
-from scaffold.interrupt import Cancellation, on_signals
+from scaffold.interrupt import Cancellation, Flag, on_signals
 from scaffold.session import opened
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def stats(
       scaffold stats app --follow
       scaffold stats --json
     """
-    stop = threading.Event()
+    stop = Flag()
     cancellation = Cancellation()
     with opened(checkouts.find(project)) as session:
         from scaffold import reach
@@ -183,7 +182,7 @@ def events(
       scaffold events --json
     """
     begin = when(since, datetime.now(UTC)) if since else None
-    stop = threading.Event()
+    stop = Flag()
     cancellation = Cancellation()
     with opened(checkouts.find(project)) as session:
         from scaffold.engine import events as reader

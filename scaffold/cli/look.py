@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from scaffold.cli import completion, options
 from scaffold.cli.change import Where, place
 from scaffold.cli.working import explained
 from scaffold.errors import Interrupted
-from scaffold.interrupt import Cancellation, on_signals
+from scaffold.interrupt import Cancellation, Flag, on_signals
 from scaffold.session import opened
 
 
@@ -82,7 +81,7 @@ def logs(
     from scaffold.stack import typed
 
     checkout = checkouts.find(project)
-    ended = threading.Event()
+    ended = Flag()
     cancellation = Cancellation()
     with opened(checkout) as session:
         sources = reach.log_sources(session, service)

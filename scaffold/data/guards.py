@@ -16,6 +16,7 @@ from scaffold.data import layout as layouts
 from scaffold.data.layout import Layout
 from scaffold.data.model import Database
 from scaffold.errors import DataRefused
+from scaffold.numbers import whole
 from scaffold.stack import desired as wish
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Service
@@ -184,8 +185,8 @@ def _served(service: Service, config: Mapping[str, object]) -> tuple[Database, i
     inherited = dict(
         str(entry).partition("=")[::2] for entry in (variables if isinstance(variables, list | tuple) else ())
     )
-    digits = inherited.get(layout.version_variable, "").partition(".")[0]
-    major = int(digits) if digits.isdigit() else database.major
+    inherits = whole(inherited.get(layout.version_variable, "").partition(".")[0])
+    major = database.major if inherits is None else inherits
     command = service.body.get("Cmd") or config.get("Cmd")
     words = tuple(map(str, command)) if isinstance(command, list | tuple) else ()
     directory = layout.directory({**inherited, **dict(service.environment)}, words, major)

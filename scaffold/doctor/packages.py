@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -86,7 +87,6 @@ def system() -> dict[str, str]:
 
 def _number(version: str) -> tuple[int, int]:
     digits = version.rpartition(":")[2].split(".")
-    try:
-        return int(digits[0]), int("".join(c for c in digits[1] if c.isdigit()) or 0)
-    except (IndexError, ValueError):
-        return 0, 0
+    # 1:2.38.1-5, and 2.39~rc1: what stands behind the digits is no number
+    major, minor = (re.match(r"[0-9]{0,9}", part) for part in (*digits, "")[:2])
+    return int(major[0] or 0) if major else 0, int(minor[0] or 0) if minor else 0

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from scaffold.numbers import whole
+
 MOST = 2**63
 """No number of the engine is larger: it writes them as 64 bits."""
 
@@ -100,7 +102,7 @@ def _is_id(value: object) -> bool:
 
 
 def _is_port(value: object) -> bool:
-    return value == "" or (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 6)
+    return value == "" or (isinstance(value, str) and whole(value, 5) is not None)
 
 
 def _is_version(value: object) -> bool:

@@ -130,7 +130,9 @@ def apply(plan: Plan, work: Work) -> Applied:
 
     first_error: ScaffoldError | None = None
     running: set[int] = set()
-    with contextlib.ExitStack() as stack, work.cancellation.finishing(), side_by_side(WORKERS) as pool:
+    # A proof only waits: however many there are, what can be started is.
+    workers = WORKERS + sum(isinstance(planned.step, Prove) for planned in plan.steps)
+    with contextlib.ExitStack() as stack, work.cancellation.finishing(), side_by_side(workers) as pool:
         stack.callback(abandoned.set)
         while True:
             if first_error is None and not work.cancellation.requested:

@@ -12,6 +12,7 @@ from typing import Any
 from scaffold.engine import answers
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Lost, Stream
+from scaffold.interrupt import Flag
 from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.everyday import Event
@@ -32,7 +33,7 @@ def follow(
     stream: Stream,
     desired: Desired,
     write: Callable[[Event], None],
-    stop: threading.Event,
+    stop: Flag,
     *,
     inside: bool,
 ) -> None:

@@ -11,6 +11,7 @@ from scaffold.engine import observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
 from scaffold.folders import is_same
+from scaffold.numbers import whole
 from scaffold.stack import identity, names
 from scaffold.stack.identity import Trace
 from scaffold.stack.observed import Container
@@ -42,10 +43,10 @@ def _requested(engine: Engine, container_id: str) -> set[int]:
 
 def _host_ports(document: Mapping[str, Any]) -> set[int]:
     return {
-        int(binding["HostPort"])
+        number
         for bindings in (document["HostConfig"].get("PortBindings") or {}).values()
         for binding in bindings or ()
-        if str(binding.get("HostPort", "")).isdigit()
+        if (number := whole(str(binding.get("HostPort", "")), 5)) is not None
     }
 
 

@@ -597,7 +597,7 @@ def _long_name(data: bytes) -> str:
         return data.rstrip(b"\0").decode(errors="replace")
     while data:
         length, _, rest = data.partition(b" ")
-        if not length.isdigit():
+        if not length.isdigit() or len(length) > 9:
             break
         key, _, value = rest[: int(length) - len(length) - 1].rstrip(b"\n").partition(b"=")
         if key == b"path":

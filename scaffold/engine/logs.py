@@ -10,6 +10,7 @@ from typing import Literal
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import LARGEST, LONGEST, TIMEOUT, Stream, unframed
 from scaffold.errors import EngineError
+from scaffold.interrupt import Flag
 
 _FRAMED = "application/vnd.docker.multiplexed-stream"
 
@@ -61,7 +62,7 @@ def show(
     follow: bool,
     tail_lines: int | Literal["all"],
     timestamps: bool = False,
-    stop: threading.Event,
+    stop: Flag,
 ) -> None:
     """Pass each line to `write(service, line)`; with `follow`, until every container ends or `stop` is set.
 

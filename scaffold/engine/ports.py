@@ -29,7 +29,7 @@ def check(engine: Engine, desired: Desired, plan: Plan) -> None:
         for service in desired.services
         if service.name in starting
         for port in service.ports
-        if port.published.isdigit() and port.published != "0" and port.protocol in ("tcp", "udp")
+        if port.number and port.protocol in ("tcp", "udp")
     ]
     _check_each_once(desired)
     if not engine.is_local:
@@ -38,7 +38,7 @@ def check(engine: Engine, desired: Desired, plan: Plan) -> None:
         (service, port, number)
         for service, port in wanted
         # A low port that only root may try: the engine may have it.
-        if (number := obstacle(int(port.published), port.host_ip, port.protocol)) not in (0, errno.EACCES)
+        if (number := obstacle(port.number, port.host_ip, port.protocol)) not in (0, errno.EACCES)
     ]
     if not refused:
         return
@@ -47,7 +47,7 @@ def check(engine: Engine, desired: Desired, plan: Plan) -> None:
     }
     publishers = _publishers(engine)
     for service, port, number in refused:
-        holder = publishers.get((int(port.published), port.protocol))
+        holder = publishers.get((port.number, port.protocol))
         if holder is None or holder.container not in leaving:
             raise _refused(service, port, holder, number)
 
@@ -69,10 +69,10 @@ def holders(engine: Engine, desired: Desired) -> Holders:
     found = Holders([], [], [])
     for service in desired.services:
         for port in service.ports:
-            if not port.published.isdigit() or port.published == "0" or not engine.is_local:
+            if not port.number or not engine.is_local:
                 continue
-            number = obstacle(int(port.published), port.host_ip, port.protocol)
-            holder = publishers.get((int(port.published), port.protocol))
+            number = obstacle(port.number, port.host_ip, port.protocol)
+            holder = publishers.get((port.number, port.protocol))
             if number in (0, errno.EACCES):
                 found.free.append(port.published)
             elif holder and holder.project == desired.project:
@@ -87,7 +87,7 @@ def _check_each_once(desired: Desired) -> None:
     seen: list[tuple[Service, Port]] = []
     for service in desired.services:
         for port in service.ports:
-            if not port.published.isdigit() or port.published == "0":
+            if not port.number:
                 continue
             for other, theirs in seen:
                 if other is not service and _meet(port, theirs):
@@ -138,7 +138,7 @@ def _refused(service: Service, port: Port, holder: _Publisher | None, error: int
 
 
 def _taken(service: Service, port: Port, holder: _Publisher | None) -> PortTaken:
-    number = int(port.published)
+    number = port.number
     kind = "UDP port" if port.protocol == "udp" else "Port"
     needed = f'{kind} {number}, which "{service.name}" needs, is taken by'
     place = ".env (or compose.yaml, where it stands there)"

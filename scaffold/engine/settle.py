@@ -11,6 +11,7 @@ from typing import Any
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
 from scaffold.errors import EngineUnavailable
+from scaffold.numbers import whole
 from scaffold.stack.observed import Container
 
 DEFAULT_GRACE = 10
@@ -65,8 +66,9 @@ def _stop_of(container: Container) -> tuple[int, float]:
 def _signal(name: object) -> int:
     """Return the number of a signal such as `SIGINT`, `INT` or `2`; SIGTERM where nothing is said."""
     text = str(name or "SIGTERM").upper()
-    if text.isascii() and text.isdigit() and len(text) < 4:
-        return int(text)
+    number = whole(text, 3)
+    if number is not None:
+        return number
     try:
         return int(signal.Signals[text if text.startswith("SIG") else f"SIG{text}"])
     except KeyError:

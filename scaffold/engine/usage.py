@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
-from scaffold.interrupt import side_by_side
+from scaffold.interrupt import Flag, side_by_side
 from scaffold.stack.everyday import Usage
 
 Reading = Mapping[str, Any]
@@ -21,7 +20,7 @@ NO_FIGURES: Reading = {}
 
 
 def measure(
-    engine: Engine, containers: Sequence[tuple[str, str]], pause: float, stop: threading.Event
+    engine: Engine, containers: Sequence[tuple[str, str]], pause: float, stop: Flag
 ) -> Iterator[tuple[Usage, ...]]:
     """Yield the usage of each running container, of (service, container name), every `pause` seconds.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from scaffold.engine import answers
 from scaffold.engine.client import Engine
+from scaffold.numbers import whole
 
 
 @dataclass
@@ -69,4 +70,4 @@ def _note(watched: Watched, event: dict[str, Any], allowed_exits: int) -> None:
 
 def _exit_code(event: dict[str, Any]) -> int:
     code = str((event.get("Actor") or {}).get("Attributes", {}).get("exitCode", ""))
-    return int(code) if code.isascii() and code.isdigit() and len(code) < 10 else 0
+    return whole(code) or 0

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 from scaffold.engine import answers
 from scaffold.engine.endpoint import Endpoint
 from scaffold.errors import EngineError, EngineUnavailable
+from scaffold.numbers import whole
 
 if TYPE_CHECKING:
     from scaffold.engine.ssh import Tunnel
@@ -405,7 +406,7 @@ def _content(call: str, answer: http.client.HTTPResponse) -> bytes:
 
 
 def _is_length(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19
+    return whole(text, 18) is not None
 
 
 def document(call: str, content: bytes) -> Any:

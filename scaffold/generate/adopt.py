@@ -28,6 +28,7 @@ from scaffold.generate.render import Answers
 from scaffold.generate.sources import Source, Template
 from scaffold.generate.update import Consent
 from scaffold.generate.versions import Version
+from scaffold.numbers import whole
 
 _MOST_VERSIONS = 60
 _RENDERED = 3  # of each ranking
@@ -300,8 +301,8 @@ def _typed(question: Question, text: str) -> object | None:
     if question.choices:
         return next((choice for choice in question.choices if str(choice) == text), None)
     match question.type:
-        case "int" if text.isdigit():
-            return int(text)
+        case "int":
+            return whole(text)
         case "str" | "path" | "":
             return None if question.is_list else text
         case _:

@@ -37,6 +37,7 @@ from scaffold.generate.render import Again, Migrating, Rendered
 from scaffold.generate.sources import Source, Template
 from scaffold.generate.trust import Code
 from scaffold.generate.versions import Version
+from scaffold.numbers import whole
 
 _DEV = "-dev"
 
@@ -233,7 +234,7 @@ def _by_hash(source: Source, copy: Mirror, tie: Link, commit: str) -> tuple[Vers
 def _described(named: str) -> str:
     """The commit inside what `git describe` says, v1.2.0-3-gabc1234, of a commit after a tag."""
     before, mark, short = named.rpartition("-g")
-    is_described = mark and before.rpartition("-")[2].isdigit() and short.isalnum()
+    is_described = mark and whole(before.rpartition("-")[2]) is not None and short.isalnum()
     return short if is_described else named
 
 

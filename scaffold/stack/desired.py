@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scaffold.errors import ProjectError
+from scaffold.numbers import whole
 from scaffold.stack import names
 from scaffold.stack.reader import Reader
 from scaffold.stack.request import KEYS, Context, InlineFile, resolved_modes, translate
@@ -75,6 +76,11 @@ class Port:
     published: str = ""
     host_ip: str = ""
     protocol: str = "tcp"
+
+    @property
+    def number(self) -> int:
+        """The port of this machine; 0 when the engine picks it, or one of a range."""
+        return whole(self.published, 5) or 0
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from scaffold.numbers import whole
 from scaffold.stack import names
 
 PROJECT_NAME = "COMPOSE_PROJECT_NAME"
@@ -69,8 +70,8 @@ def _value(
 
 def port_of(text: str) -> int | None:
     """Return the port that a value is; None for anything else, however many digits it has."""
-    is_number = text.isascii() and text.isdigit() and len(text) <= 5
-    return int(text) if is_number and int(text) < 65536 else None
+    number = whole(text, 5)
+    return number if number is not None and number < 65536 else None
 
 
 def _project(prefix: str, real_path: str, kept: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from scaffold.numbers import whole
 from scaffold.stack import names
 from scaffold.stack.look import Former
 
@@ -45,8 +46,8 @@ class Container:
 
     @property
     def number(self) -> int:
-        text = self.labels.get(names.NUMBER, "1")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+        number = whole(self.labels.get(names.NUMBER, "1"))
+        return 1 if number is None else number
 
     @property
     def digest(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scaffold.errors import ProjectError
+from scaffold.numbers import whole
 from scaffold.stack.reader import Reader
 from scaffold.stack.secrets import Secret
 
@@ -324,10 +325,10 @@ def _ports(reader: Reader) -> tuple[dict[str, object], dict[str, object]]:
     for entry in reader.texts("expose"):
         numbers, _, protocol = entry.partition("/")
         first, _, last = numbers.partition("-")
-        try:
-            spread = range(int(first), int(last or first) + 1)
-        except ValueError:
-            raise ProjectError(f"{reader.path}.expose: {entry!r} is not a port or a range.") from None
+        begin, end = whole(first, 5), whole(last or first, 5)
+        if begin is None or end is None:
+            raise ProjectError(f"{reader.path}.expose: {entry!r} is not a port or a range.")
+        spread = range(begin, end + 1)
         exposed |= {f"{number}/{protocol or 'tcp'}": {} for number in spread}
     return dict(sorted(exposed.items())), dict(sorted(bindings.items()))
 
@@ -468,7 +469,7 @@ def _restart(reader: Reader) -> dict[str, object]:
         count = policy.integer("max_attempts", 0)
     else:
         condition, _, attempts = reader.text("restart", "").partition(":")
-        count = int(attempts) if attempts.isdigit() else 0
+        count = whole(attempts) or 0
     return _dense({"Name": _RESTART.get(condition, condition), "MaximumRetryCount": count})
 
 
@@ -538,7 +539,7 @@ def _resources(reader: Reader) -> dict[str, object]:
 
 def _microseconds(reader: Reader, key: str) -> int:
     value = reader.raw(key)
-    if isinstance(value, str) and not value.lstrip("-").isdigit():
+    if isinstance(value, str) and whole(value.removeprefix("-"), 18) is None:
         return (reader.nanoseconds(key) or 0) // 1000
     return reader.integer(key, 0)
 
