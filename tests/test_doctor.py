@@ -191,7 +191,9 @@ def test_engine_that_is_not_there_is_said_once(tmp_path: Path) -> None:
 
 
 def test_unknown_context_is_named(tmp_path: Path) -> None:
-    found = findings(Project(tmp_path).scaffold("doctor", "--json", code=1, DOCKER_CONTEXT="production"))
+    found = findings(
+        Project(tmp_path).scaffold("doctor", "--json", code=1, DOCKER_CONTEXT="production", DOCKER_HOST="")
+    )
     assert found["context"]["said"] == "There is no docker context production."
     assert "with `unset DOCKER_CONTEXT`" in found["context"]["hint"]
 

@@ -143,7 +143,9 @@ def state() -> Finding:
     if os.access(folder, os.W_OK):
         return fine("state folder", str(folder))
     return wrong(
-        "state folder", f"{folder} cannot be written.", commands=(f"{sudo()}chown -R $(id -u) {folder}",)
+        "state folder",
+        f"{folder} cannot be written.",
+        commands=(f"{sudo()}chown -R $(id -u) {shlex.quote(str(folder))}",),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -55,6 +54,51 @@ def _stopping(engine: Engine, found: Iterable[Container]) -> Iterator[tuple[Cont
             yield container, event.get("time", now) + grace - now
 
 
+# Of the engine's kernel, whatever machine this is: on macOS SIGUSR1 is 30.
+_LINUX = {
+    name: number
+    for number, name in enumerate(
+        [
+            "HUP",
+            "INT",
+            "QUIT",
+            "ILL",
+            "TRAP",
+            "ABRT",
+            "BUS",
+            "FPE",
+            "KILL",
+            "USR1",
+            "SEGV",
+            "USR2",
+            "PIPE",
+            "ALRM",
+            "TERM",
+            "STKFLT",
+            "CHLD",
+            "CONT",
+            "STOP",
+            "TSTP",
+            "TTIN",
+            "TTOU",
+            "URG",
+            "XCPU",
+            "XFSZ",
+            "VTALRM",
+            "PROF",
+            "WINCH",
+            "IO",
+            "PWR",
+            "SYS",
+        ],
+        1,
+    )
+}
+_LINUX |= {"IOT": 6, "CLD": 17, "POLL": 29, "RTMIN": 34, "RTMAX": 64}
+_LINUX |= {f"RTMIN+{above}": 34 + above for above in range(1, 16)}
+_LINUX |= {f"RTMAX-{below}": 64 - below for below in range(1, 15)}
+
+
 def _stop_of(container: Container) -> tuple[int, float]:
     """Return the number of a container's stop signal, and the seconds after which it must have ended."""
     found = container.body.get("Config")
@@ -69,7 +113,4 @@ def _signal(name: object) -> int:
     number = whole(text, 3)
     if number is not None:
         return number
-    try:
-        return int(signal.Signals[text if text.startswith("SIG") else f"SIG{text}"])
-    except KeyError:
-        return int(signal.SIGTERM)
+    return _LINUX.get(text.removeprefix("SIG"), _LINUX["TERM"])

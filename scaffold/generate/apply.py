@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def locate(folder: Path) -> WorkTree:
         if "dubious ownership" in said or "safe.directory" in said:
             raise ProjectError(
                 f"The git repository around {folder} belongs to another user.",
-                f"Take it over: `sudo chown -R $(id -un) {folder}`.",
+                f"Take it over: `sudo chown -R $(id -un) {shlex.quote(str(folder))}`.",
             )
         raise ProjectError(
             f"{folder} is not under git, and an update could not be taken back.",
