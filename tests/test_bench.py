@@ -11,6 +11,7 @@ from typing import Any
 import docker
 import pytest
 
+from tests.bench import measure
 from tests.bench.measure import Aim, Figure, alternately
 from tests.bench.report import ratios, table
 from tests.conftest import Inventory, take_inventory
@@ -33,6 +34,14 @@ def test_table_shows_median_and_range() -> None:
 
 def test_every_candidate_goes_first_in_its_turn() -> None:
     assert [alternately(number, "abc") for number in range(3)] == [list("abc"), list("bca"), list("cab")]
+
+
+def test_command_that_fails_or_hangs_is_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="`false` failed with 1"):
+        measure.command("false", folder=tmp_path)
+    monkeypatch.setattr(measure, "PATIENCE", 0.2)
+    with pytest.raises(RuntimeError, match="`sleep 60` failed with -9"):
+        measure.command("sleep", "60", folder=tmp_path)
 
 
 @pytest.mark.engine
