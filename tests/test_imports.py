@@ -28,6 +28,7 @@ FLOORS = (
     ("cli",),
     ("passwords", "console"),
     ("reach", "doctor", "boot"),
+    ("watch",),
     ("workflow",),
     ("prove", "guard"),
     ("postmortem", "session"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from scaffold.errors import ProjectError
 from scaffold.numbers import whole
 from scaffold.stack import names
+from scaffold.stack.develop import Trigger, triggers
 from scaffold.stack.reader import Reader
 from scaffold.stack.request import KEYS, Context, InlineFile, resolved_modes, translate
 from scaffold.stack.secrets import NOTHING, Confidential, Known, declared, known_of, known_secrets, values
@@ -126,6 +127,8 @@ class Service:
     shares: tuple[str, ...] = ()
     """Services of whose first container it uses the network, the IPC or the process namespace."""
     files: tuple[InlineFile, ...] = ()
+    develop: tuple[Trigger, ...] = ()
+    """What a changed file leads to; no container is made from it."""
     confidential: Confidential = field(default=NOTHING, compare=False, repr=False)
     """The secrets of the whole project: one service may print what belongs to another."""
 
@@ -468,6 +471,7 @@ def _service(key: str, reader: Reader, context: Context) -> Service:
         platform=reader.text("platform", "") or None,
         stop_timeout=made.stop_timeout,
         shares=made.shares,
+        develop=triggers(reader.reader("develop"), has_build=build is not None),
         files=made.files,
     )
 

@@ -1,0 +1,1 @@
+"""The edit loop: which action a changed file means, and doing it."""
