@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from scaffold.checkout import COMPOSE_FILES
 from scaffold.errors import ScaffoldError
 from scaffold.generate import destination, project, questions
 from scaffold.generate.author.matrix import Case
 from scaffold.generate.author.problem import Problem
 from scaffold.generate.render import Answers
 from scaffold.generate.sources import Template
+from scaffold.project.checkout import COMPOSE_FILES
 
 AT_ONCE = 2
 _FOLDER = "sample-project"

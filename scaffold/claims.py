@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaffold import checkout as checkouts
-from scaffold import folders
-from scaffold.checkout import Checkout
 from scaffold.engine.client import Engine
 from scaffold.errors import ProjectError
+from scaffold.project import folders, ports
+from scaffold.project.checkout import Checkout
 from scaffold.stack import environment, identity
 from scaffold.stack.desired import Desired, Volume
 from scaffold.stack.identity import Facts, Meaning, Source, Trace
@@ -40,7 +39,7 @@ def check(
     elsewhere |= {record.path} - {path} if record else set()
     if not identity.is_of(name, path):
         # Nobody knows where a name that a person chose was used as well.
-        elsewhere |= checkouts.reserved_by_others(checkout)
+        elsewhere |= ports.reserved_by_others(checkout)
     if elsewhere:
         others = tuple(folders.meaning(other, checkout.path) for other in sorted(elsewhere))
         facts = Facts(name, path, found, others, record)

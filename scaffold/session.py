@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from scaffold import checkout as checkouts
-from scaffold.checkout import Checkout
 from scaffold.engine.resolve import Resolving
 from scaffold.errors import ProjectError
+from scaffold.project import env_file
+from scaffold.project.checkout import Checkout
 from scaffold.stack import environment
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class Session:
         """Return the variables of .env: it is written first, or, in a session that only looks, thought up."""
         if not self.checkout.env_file.exists():
             if not self._write_env:
-                return checkouts.preview_env(self.checkout, self._known)
-            checkouts.write_env(self.checkout, self._known)
+                return env_file.preview(self.checkout, self._known)
+            env_file.write(self.checkout, self._known)
         return self.checkout.variables
 
     @cached_property
@@ -84,7 +84,7 @@ class Session:
             self._resolving = self._begin(None if self._write_env else variables)
         return self._resolving.result(self._profiles)
 
-    def _known(self, default: str, declared: Mapping[str, str]) -> checkouts.Known:
+    def _known(self, default: str, declared: Mapping[str, str]) -> env_file.Known:
         from scaffold import claims
         from scaffold.engine import inventory
 
@@ -95,7 +95,7 @@ class Session:
         project = chosen.name
         own = inventory.own_containers(self.engine, project, str(self.checkout.path))
         recovered = self._recovered(project, declared, own) if own else {}
-        return checkouts.Known(
+        return env_file.Known(
             taken=frozenset(inventory.ports(self.engine)),
             own=inventory.own_ports(own),
             variables={**recovered, environment.PROJECT_NAME: project},

@@ -6,12 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from scaffold import checkout as checkouts
-from scaffold import completions, folders
 from scaffold.clock import Clock
 from scaffold.errors import UsageError
 from scaffold.interrupt import Cancellation, side_by_side
-from scaffold.project import first_starts, places, proofs
+from scaffold.project import completions, first_starts, folders, places, proofs
+from scaffold.project import lock as locks
 from scaffold.project.proofs import Proof
 from scaffold.session import Session
 from scaffold.stack import desired as wish
@@ -92,7 +91,7 @@ def examine(
         with side_by_side(1) as pool:
             builds = pool.submit(_builds, session)
             observed = _observed(session, desired)
-            if checkouts.is_unsettled(session.checkout) and settle(engine, observed.containers):
+            if locks.is_unsettled(session.checkout) and settle(engine, observed.containers):
                 observed = _observed(session, desired)
             desired = desired.with_builds(builds.result())
     with clock.phase("plan"):

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import checkout, journal
+from scaffold import journal
 from scaffold.errors import Locked, ProjectError
 from scaffold.generate import apply
 from scaffold.generate.merge.objects import Scratch
 from scaffold.generate.merge.threeway import Labels, Sides, merge
+from scaffold.project import checkout
 
 BASE = {"a.txt": "1\n", "folder/b.txt": "b\n", "gone.txt": "g\n", "swap": "file\n", "run.sh": "#!/bin/sh\n"}
 NEW = {

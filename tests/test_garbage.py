@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import checkout as checkouts
-from scaffold import completions, files, folders
-from scaffold.checkout import Checkout
+from scaffold import files
 from scaffold.errors import ProjectError, ScaffoldError
+from scaffold.project import checkout as checkouts
+from scaffold.project import completions, folders, ports
+from scaffold.project import lock as locks
+from scaffold.project.checkout import Checkout
+from scaffold.project.state import state_folder
 from scaffold.stack import environment
 from tests.lying.engine import lying
 from tests.lying.trial import project
@@ -123,22 +126,22 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 
 
 def hold(checkout: Checkout, *, wait: bool = True) -> contextlib.AbstractContextManager[None]:
-    return checkouts.lock(checkout, "test", wait=wait, waiting=lambda _: None)
+    return locks.lock(checkout, "test", wait=wait, waiting=lambda _: None)
 
 
 @pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
 def test_garbage_in_the_state_folder_is_as_if_it_were_not_there(checkout: Checkout, content: bytes) -> None:
-    state = checkouts.state_folder()
+    state = state_folder()
     (state / "ports.json").write_bytes(content)
     (state / "projects").mkdir(exist_ok=True)
     (state / "projects" / "lied.json").write_bytes(content)
     completions._file(checkout).write_bytes(content)
-    checkouts._lock_file(checkout).write_bytes(content)
-    assert checkouts.reserved_by_others(checkout) == frozenset()
+    locks._lock_file(checkout).write_bytes(content)
+    assert ports.reserved_by_others(checkout) == frozenset()
     assert folders.record("lied") is None
     assert completions.read(checkout) == ()
     with hold(checkout):
-        assert checkouts.is_unsettled(checkout) is bool(content)
+        assert locks.is_unsettled(checkout) is bool(content)
         with (
             pytest.raises(ScaffoldError, match="is in use by `scaffold test` \\(pid"),
             hold(checkout, wait=False),
@@ -151,29 +154,29 @@ def test_garbage_in_the_state_folder_is_as_if_it_were_not_there(checkout: Checko
 @pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
 def test_garbage_in_a_lock_that_is_held_names_nobody(checkout: Checkout, content: bytes) -> None:
     with hold(checkout):
-        checkouts._lock_file(checkout).write_bytes(content or b"\x1b[2J\n")
+        locks._lock_file(checkout).write_bytes(content or b"\x1b[2J\n")
         with pytest.raises(ScaffoldError, match="is in use by another scaffold"), hold(checkout, wait=False):
             pass
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
 def test_lock_that_is_no_file_is_an_error(checkout: Checkout, kind: str) -> None:
-    IN_PLACE[kind](checkouts._lock_file(checkout))
+    IN_PLACE[kind](locks._lock_file(checkout))
     with pytest.raises(ScaffoldError, match=r"\.lock cannot be used"), hold(checkout):
         pass
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
 def test_tables_that_are_no_files_are_an_error_when_they_are_written(checkout: Checkout, kind: str) -> None:
-    state = checkouts.state_folder()
+    state = state_folder()
     IN_PLACE[kind](state / "ports.json")
     IN_PLACE[kind](completions._file(checkout))
-    assert checkouts.reserved_by_others(checkout) == frozenset()
+    assert ports.reserved_by_others(checkout) == frozenset()
     assert completions.read(checkout) == ()
     (state / "ports.lock").unlink()
     IN_PLACE[kind](state / "ports.lock")
     with pytest.raises(ScaffoldError, match=r"ports\.lock cannot be used"):
-        checkouts.reserved_by_others(checkout)
+        ports.reserved_by_others(checkout)
 
 
 def test_relative_state_folder_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,21 +184,21 @@ def test_relative_state_folder_does_not_count(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_STATE_HOME", "state")
-    assert checkouts.state_folder() == tmp_path / "home" / ".local" / "state" / "scaffold"
+    assert state_folder() == tmp_path / "home" / ".local" / "state" / "scaffold"
 
 
 @pytest.mark.parametrize("place", ["/proc/state", "/dev/null"])
 def test_state_folder_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", place)
     with pytest.raises(ScaffoldError, match="scaffold cannot be made") as caught:
-        checkouts.state_folder()
+        state_folder()
     assert "XDG_STATE_HOME" in str(caught.value.hint)
 
 
 def test_numbers_that_are_no_ports_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services: {app: {image: x}}\n")
     (tmp_path / ".env").write_text(f"A_PORT={'9' * 5000}\nB_PORT=²\nC_PORT=99999\nD_PORT=٣\n")
-    assert checkouts.reserved_by_others(checkouts.find(tmp_path)) == frozenset()
+    assert ports.reserved_by_others(checkouts.find(tmp_path)) == frozenset()
     assert [environment.port_of(text) for text in ("0", "65535", "65536", "²", "", "-1", "9" * 5000)] == [
         0,
         65535,

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import checkout
 from scaffold.cli import app
 from scaffold.engine import resolve
 from scaffold.errors import ProjectError
@@ -19,6 +18,7 @@ from scaffold.generate import confined, hostile
 from scaffold.generate.confined import Limits
 from scaffold.generate.listing import Entry, Kind
 from scaffold.generate.merge import formats
+from scaffold.project import checkout
 from tests.hostile.corpus import BOMB, SPECIAL, TEMPLATES, Hostile
 from tests.projects import SCAFFOLD
 

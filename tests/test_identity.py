@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from scaffold.checkout import as_written
+from scaffold.project.checkout import as_written
 from scaffold.stack import names
 from scaffold.stack.identity import Facts, Meaning, Record, Source, Trace, is_strange, rival, unproven
 from scaffold.stack.naming import Candidate, Chosen, Undecided, choose

@@ -34,9 +34,9 @@ FLOORS = (
     ("postmortem", "session"),
     ("claims",),
     ("engine",),
-    ("folders", "unignored"),
-    ("data", "completions", "project", "generate", "prompts"),
-    ("checkout", "clock"),
+    ("project",),
+    ("data", "generate", "prompts"),
+    ("clock",),
     ("stack", "journal"),
     ("interrupt", "errors", "files", "characters", "numbers", "__version__"),
 )

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import completions
-from scaffold.checkout import Checkout
 from scaffold.errors import ProjectError
+from scaffold.project import completions
+from scaffold.project.checkout import Checkout
 from scaffold.stack import names, once
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Completion, Observed

@@ -18,8 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scaffold import checkout, workflow
+from scaffold import workflow
 from scaffold.interrupt import Cancellation
+from scaffold.project import checkout
 from scaffold.session import opened
 from scaffold.stack import desired as wish
 from scaffold.stack.desired import Desired

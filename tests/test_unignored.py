@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import checkout as checkouts
-from scaffold import unignored
+from scaffold.project import checkout as checkouts
+from scaffold.project import unignored
 from tests.projects import Project, handwritten
 
 COMPOSE = "services:\n  app:\n    image: x\n"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold import checkout as checkouts
 from scaffold import console, prompts
 from scaffold.cli import options
 from scaffold.cli.working import carry_out, changing, explained, tear_down, told, working
 from scaffold.clock import Clock
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, Flag, on_signals
+from scaffold.project import checkout as checkouts
 from scaffold.session import Session, opened
 
 if TYPE_CHECKING:
@@ -388,7 +388,7 @@ def _commands(session: Session, steps: Plan, *, as_json: bool) -> None:
 
 def _tell_of_git(checkout: checkouts.Checkout) -> None:
     """Say that git would take .env, where it would."""
-    from scaffold import unignored
+    from scaffold.project import unignored
 
     if found := unignored.state(checkout):
         console.warn(f"{unignored.sentence(found)} `scaffold doctor --fix` keeps it out, after asking.")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import typer
 
-from scaffold import checkout as checkouts
 from scaffold.errors import ScaffoldError
+from scaffold.project import checkout as checkouts
 from scaffold.stack import names
 
 _KEY = re.compile(r"""( +)(["']?)([A-Za-z0-9._-]+)\2\s*:(\s|$)""")

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from scaffold import checkout as checkouts
 from scaffold import console, prompts
 from scaffold.cli import options
 from scaffold.cli.change import Where, place
 from scaffold.doctor.finding import Finding
 from scaffold.errors import UsageError
+from scaffold.project import checkout as checkouts
 
 ROUNDS = 3
 """A mended thing can show the next one: an installed engine is not running yet."""

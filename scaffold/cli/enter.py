@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from scaffold import checkout as checkouts
 from scaffold import console
 from scaffold.cli import completion, options
 from scaffold.cli.working import explained, working
 from scaffold.errors import ProjectError, UsageError
+from scaffold.project import checkout as checkouts
 from scaffold.session import opened
 
 Arguments = Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="Passed on as they are.")]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold import checkout as checkouts
 from scaffold import console
 from scaffold.cli import completion, options
 from scaffold.cli.working import carry_out, changing, explained, told
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, Flag, on_signals
+from scaffold.project import checkout as checkouts
 from scaffold.session import opened
 
 if TYPE_CHECKING:

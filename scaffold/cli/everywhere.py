@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold import checkout as checkouts
 from scaffold import console, prompts
 from scaffold.cli import completion, options
 from scaffold.cli.working import explained, politely
 from scaffold.errors import ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation
+from scaffold.project import checkout as checkouts
 from scaffold.stack import environment
 
 if TYPE_CHECKING:

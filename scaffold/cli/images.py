@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold import checkout as checkouts
 from scaffold import console
 from scaffold.cli import completion, options
 from scaffold.cli.working import carry_out, changing, explained
 from scaffold.errors import UsageError
+from scaffold.project import checkout as checkouts
 from scaffold.session import Session, opened
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from scaffold import checkout as checkouts
 from scaffold import console
 from scaffold.cli import completion, options
 from scaffold.cli.change import Where, place
 from scaffold.cli.working import explained
 from scaffold.errors import Interrupted
 from scaffold.interrupt import Cancellation, Flag, on_signals
+from scaffold.project import checkout as checkouts
 from scaffold.session import opened
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaffold import console, prompts
-from scaffold.checkout import COMPOSE_FILES
 from scaffold.cli import consent
 from scaffold.cli.completion import templates as complete
 from scaffold.errors import UsageError
+from scaffold.project.checkout import COMPOSE_FILES
 
 if TYPE_CHECKING:
     from scaffold.generate.destination import Destination

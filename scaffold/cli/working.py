@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from scaffold import characters, console
-from scaffold import checkout as checkouts
 from scaffold.errors import Interrupted, ScaffoldError
 from scaffold.interrupt import Cancellation, on_signals
+from scaffold.project import checkout as checkouts
+from scaffold.project import lock as locks
 from scaffold.session import Session, opened
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def working(checkout: checkouts.Checkout, command: str, *, no_wait: bool) -> Ite
     """Hold the project's lock, and turn Ctrl-C into a polite end."""
     cancellation = Cancellation()
     with (
-        checkouts.lock(
+        locks.lock(
             checkout,
             command,
             wait=not no_wait,

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from scaffold.checkout import Checkout
 from scaffold.doctor import machine, network, project
 from scaffold.doctor.finding import Finding, wrong
 from scaffold.engine.client import Engine
 from scaffold.errors import ScaffoldError
 from scaffold.interrupt import side_by_side
+from scaffold.project.checkout import Checkout
 
 Check = Callable[[], Finding | tuple[Finding, ...]]
 WORKERS = 16

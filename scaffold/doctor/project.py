@@ -9,14 +9,14 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from scaffold import checkout as checkouts
-from scaffold import unignored as git_state
-from scaffold.checkout import Checkout
 from scaffold.doctor.finding import Finding, fine, note, wrong
 from scaffold.doctor.packages import sudo
 from scaffold.engine import holders, ports
 from scaffold.engine.client import Engine
 from scaffold.errors import ScaffoldError
+from scaffold.project import unignored as git_state
+from scaffold.project.checkout import Checkout
+from scaffold.project.state import state_folder
 from scaffold.session import opened
 from scaffold.stack import mounts
 from scaffold.stack.desired import Desired
@@ -137,7 +137,7 @@ def _literal(path: Path) -> str:
 def state() -> Finding:
     """Say whether locks and port reservations can be kept."""
     try:
-        folder = checkouts.state_folder()
+        folder = state_folder()
     except ScaffoldError as error:
         return wrong("state folder", error.message, error.hint or "")
     if os.access(folder, os.W_OK):

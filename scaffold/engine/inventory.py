@@ -10,8 +10,8 @@ from typing import Any
 from scaffold.engine import observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
-from scaffold.folders import is_same
 from scaffold.numbers import whole
+from scaffold.project.folders import is_same
 from scaffold.stack import identity, names
 from scaffold.stack.identity import Trace
 from scaffold.stack.observed import Container

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-from scaffold.checkout import obstacle
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.errors import EngineError, PortTaken, ProjectError
+from scaffold.project.ports import obstacle
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Port, Service, container_name
 from scaffold.stack.plan import Plan

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaffold import folders
 from scaffold.engine import observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.holdings import known as measured
 from scaffold.errors import EngineError
+from scaffold.project import folders
 from scaffold.stack import names
 from scaffold.stack.observed import Observed
 from scaffold.stack.plan import UP

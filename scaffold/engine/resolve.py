@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 from scaffold import files
-from scaffold.checkout import Checkout
 from scaffold.engine import plugins
 from scaffold.engine.endpoint import chosen
 from scaffold.errors import ProjectError, ScaffoldError
+from scaffold.project.checkout import Checkout
 
 if TYPE_CHECKING:
     from scaffold.stack.desired import Desired

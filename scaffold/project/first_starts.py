@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from scaffold import checkout as checkouts
 from scaffold.errors import ScaffoldError
+from scaffold.project import private
+from scaffold.project.state import state_folder
 
 MOST = 4096
 """Bytes of a file that is one of ours."""
@@ -44,7 +45,7 @@ def keep(pending: Pending) -> None:
         file.parent.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ScaffoldError(f"{file.parent} cannot be made: {error.strerror}.") from error
-    checkouts.write_private(file, json.dumps(document, indent=1))
+    private.write(file, json.dumps(document, indent=1))
 
 
 def find(volume: str, created: datetime) -> Pending | None:
@@ -73,4 +74,4 @@ def forget(volume: str) -> None:
 
 def _file(volume: str) -> Path:
     digest = hashlib.sha256(volume.encode()).hexdigest()[:32]
-    return checkouts.state_folder() / "first-starts" / f"{digest}.json"
+    return state_folder() / "first-starts" / f"{digest}.json"

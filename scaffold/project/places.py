@@ -10,9 +10,10 @@ import json
 import threading
 from pathlib import Path
 
-from scaffold import checkout as checkouts
 from scaffold import files
-from scaffold.checkout import Checkout
+from scaffold.project import private
+from scaffold.project.checkout import Checkout
+from scaffold.project.state import state_folder
 from scaffold.stack import names
 from scaffold.stack.look import Former
 
@@ -46,8 +47,8 @@ def remember(checkout: Checkout, former: Former) -> None:
         here = (former.project, former.service)
         others = tuple(item for item in known if (item.project, item.service) != here)
         items = [vars(item) for item in (*others, former)[-MOST:]]
-        checkouts.write_private(_file(checkout), json.dumps(items, indent=1))
+        private.write(_file(checkout), json.dumps(items, indent=1))
 
 
 def _file(checkout: Checkout) -> Path:
-    return checkouts.state_folder() / f"{names.checkout_hash(str(checkout.path))}.places.json"
+    return state_folder() / f"{names.checkout_hash(str(checkout.path))}.places.json"

@@ -15,8 +15,9 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold import checkout as checkouts
-from scaffold.checkout import Checkout
+from scaffold.project import private
+from scaffold.project.checkout import Checkout
+from scaffold.project.state import state_folder
 from scaffold.stack import names
 
 MOST = 64
@@ -58,7 +59,7 @@ def remember(checkout: Checkout, proof: Proof) -> None:
     with _guard:
         others = tuple(item for item in read(checkout) if item.container != proof.container)
         items = [vars(item) for item in (*others, proof)[-MOST:]]
-        checkouts.write_private(_file(checkout), json.dumps(items, indent=1))
+        private.write(_file(checkout), json.dumps(items, indent=1))
 
 
 def digest(*parts: str) -> str:
@@ -69,15 +70,15 @@ def digest(*parts: str) -> str:
 
 def _key() -> bytes:
     """Return the key of this user on this machine, made when it is first needed."""
-    file = checkouts.state_folder() / "proofs.key"
+    file = state_folder() / "proofs.key"
     with contextlib.suppress(OSError, ValueError):
         found = bytes.fromhex(file.read_text().strip()) if file.is_file() else b""
         if len(found) >= 32:
             return found
     made = os.urandom(32)
-    checkouts.write_private(file, made.hex())
+    private.write(file, made.hex())
     return made
 
 
 def _file(checkout: Checkout) -> Path:
-    return checkouts.state_folder() / f"{names.checkout_hash(str(checkout.path))}.proofs.json"
+    return state_folder() / f"{names.checkout_hash(str(checkout.path))}.proofs.json"

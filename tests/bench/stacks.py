@@ -17,9 +17,9 @@ from typing import Protocol
 import docker
 from docker.errors import APIError, NotFound
 
-from scaffold import checkout as checkouts
 from scaffold.data import database as databases
 from scaffold.data.model import Database, Ready
+from scaffold.project import checkout as checkouts
 from scaffold.session import opened
 from scaffold.stack import desired as wish
 from scaffold.stack import names

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 import subprocess
 
-from scaffold.checkout import Checkout
 from scaffold.generate import git
+from scaffold.project.checkout import Checkout
 from scaffold.stack import environment
 
 _PATIENCE = 5.0

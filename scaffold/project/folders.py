@@ -8,8 +8,10 @@ import os
 import re
 from pathlib import Path
 
-from scaffold import checkout as checkouts
 from scaffold import files
+from scaffold.project import checkout as checkouts
+from scaffold.project import private
+from scaffold.project.state import state_folder
 from scaffold.stack import environment
 from scaffold.stack.identity import Meaning, Record, Source
 
@@ -124,7 +126,7 @@ def formerly(here: Path) -> tuple[str, ...]:
     """Return the projects that this user ran in this very folder while it had another name."""
     inode = here.stat().st_ino
     found = []
-    for file in sorted((checkouts.state_folder() / "projects").glob("*.json")):
+    for file in sorted((state_folder() / "projects").glob("*.json")):
         known = record(file.stem)
         if known and known.inode == inode and known.path != str(here) and not _is_there(known):
             found.append(file.stem)
@@ -146,7 +148,7 @@ def remember(project: str, folder: Path) -> None:
     now = Record(str(folder), folder.stat().st_ino)
     if record(project) != now:
         _file(project).parent.mkdir(mode=0o700, exist_ok=True)
-        checkouts.write_private(_file(project), json.dumps({"path": now.path, "inode": now.inode}))
+        private.write(_file(project), json.dumps({"path": now.path, "inode": now.inode}))
 
 
 def forget(project: str) -> None:
@@ -156,4 +158,4 @@ def forget(project: str) -> None:
 
 
 def _file(project: str) -> Path:
-    return checkouts.state_folder() / "projects" / f"{project}.json"
+    return state_folder() / "projects" / f"{project}.json"

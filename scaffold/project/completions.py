@@ -7,9 +7,10 @@ from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
-from scaffold import checkout as checkouts
 from scaffold import files
-from scaffold.checkout import Checkout
+from scaffold.project import private
+from scaffold.project.checkout import Checkout
+from scaffold.project.state import state_folder
 from scaffold.stack import names
 from scaffold.stack.observed import Completion
 
@@ -40,7 +41,7 @@ def write(checkout: Checkout, completions: tuple[Completion, ...]) -> None:
     if completions == read(checkout):
         return
     items = [vars(item) for item in completions]
-    checkouts.write_private(_file(checkout), json.dumps(items, indent=1))
+    private.write(_file(checkout), json.dumps(items, indent=1))
 
 
 def forget(checkout: Checkout, services: Collection[str]) -> None:
@@ -49,4 +50,4 @@ def forget(checkout: Checkout, services: Collection[str]) -> None:
 
 
 def _file(checkout: Checkout) -> Path:
-    return checkouts.state_folder() / f"{names.checkout_hash(str(checkout.path))}.done.json"
+    return state_folder() / f"{names.checkout_hash(str(checkout.path))}.done.json"
