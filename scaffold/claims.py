@@ -5,13 +5,15 @@ Where the labels name this folder alone, as nearly always, nobody is asked and l
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaffold.engine.client import Engine
-from scaffold.errors import ProjectError
+from scaffold.errors import ProjectError, UsageError
+from scaffold.project import checkout as checkouts
 from scaffold.project import folders, ports
 from scaffold.project.checkout import Checkout
 from scaffold.stack import environment, identity
@@ -59,7 +61,7 @@ def _belongs(owner: Meaning, desired: Desired, checkout: Checkout) -> ProjectErr
     fresh = environment.unique(checkout.path.name, str(checkout.path))
     name = f"{environment.PROJECT_NAME}={fresh}"
     match mine.source:
-        case Source.ENV_FILE if identity.is_of(desired.project, owner.path):
+        case Source.ENV_FILE if identity.is_of(desired.project, owner.path) or _is_copied(owner, checkout):
             copied = f"Remove {checkout.env_file}; the next `scaffold run` writes one with names of its own."
             if owner.source is Source.ENV_FILE or owner.source is Source.SHELL:
                 return ProjectError(f"{said}; .env was copied from it.", copied)
@@ -78,6 +80,19 @@ def _belongs(owner: Meaning, desired: Desired, checkout: Checkout) -> ProjectErr
                 f"{said}; here it comes from {mine.source}.",
                 f"Put {name} into {checkout.env_file}: this folder then has a name and data of its own.",
             )
+
+
+def _is_copied(owner: Meaning, checkout: Checkout) -> bool:
+    """Return whether a .env has the generated values of another: then its ports are the other's, too."""
+    try:
+        theirs = checkouts.variables_in(Path(owner.path))
+    except (OSError, UnicodeDecodeError):
+        return False
+    return any(
+        value and theirs.get(name) == value
+        for name, value in checkout.variables.items()
+        if environment.is_generated(name)
+    )
 
 
 def _undecided(former: str, found: Iterable[Trace], desired: Desired, checkout: Checkout) -> ProjectError:
@@ -126,6 +141,36 @@ def _older(engine: Engine, checkout: Checkout, desired: Desired) -> tuple[str, .
     )
 
 
+def rename(engine: Engine, checkout: Checkout, name: str) -> None:
+    """Give the project another name in .env. Raises ProjectError where something would be left behind."""
+    from scaffold.engine import inventory
+    from scaffold.project import env_file
+
+    if environment.slug(name) != name:
+        raise UsageError(
+            f"{name!r} cannot be a project's name: it has lower case letters, digits, `-` and `_`.",
+            f"`scaffold env --rename {environment.slug(name)}`",
+        )
+    traces = inventory.traces(engine)
+    old = checkout.variables.get(environment.PROJECT_NAME, "")
+    left = [item for item in traces if item.project == old]
+    if old == name:
+        return
+    if left:
+        raise ProjectError(
+            f"Under the name {old} there are {identity.listed(left)}: under another one they would be "
+            "out of reach. Nothing was changed.",
+            "`scaffold down` removes containers, and `scaffold destroy` also the data.",
+        )
+    others = [item for item in traces if item.project == name]
+    if others:
+        raise ProjectError(
+            f"The name {name} has {identity.listed(others)} already. Nothing was changed.",
+            "Choose another name.",
+        )
+    env_file.rename(checkout, name)
+
+
 def _listed(older: Iterable[Candidate]) -> str:
     return "; ".join(f"{item.name} ({identity.listed(item.here or item.facts.traces)})" for item in older)
 
@@ -158,9 +203,9 @@ def _check_moved(history: _History, checkout: Checkout, name: str) -> None:
         raise ProjectError(
             f"This folder was {known.path if known else 'elsewhere'} before, with what was made there as "
             f"{_listed(older)}. It has no .env now, and would get the name {name}. Nothing was changed.",
-            f"To go on with it, put its .env back, or copy .env.example to {checkout.env_file} with "
-            f"{environment.PROJECT_NAME}={older[0].name} in it; `scaffold run --new-data {name}` begins anew "
-            "beside it.",
+            f"To go on with it, put its .env back, or only its name: `echo {environment.PROJECT_NAME}="
+            f"{older[0].name} >{shlex.quote(str(checkout.env_file))}`, and the next `scaffold run` adds the "
+            f"rest. `scaffold run --new-data {name}` begins anew beside it.",
         )
 
 

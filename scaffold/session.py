@@ -20,7 +20,6 @@ from scaffold.stack import environment
 if TYPE_CHECKING:
     from scaffold.engine.client import Engine
     from scaffold.stack.desired import Desired
-    from scaffold.stack.observed import Container
 
 
 class Session:
@@ -54,7 +53,9 @@ class Session:
         self.notes: tuple[str, ...] = ()
         """What is to be said of the name that was chosen."""
         # Compose would wait for ever for what is no file.
-        self._resolving = self._begin() if checkout.env_file.exists() and checkout.readable else None
+        there = checkout.env_file.exists() and checkout.readable
+        self._is_whole = there and not env_file.lacking(checkout)
+        self._resolving = self._begin() if self._is_whole else None
 
     def _begin(self, variables: Mapping[str, str] | None = None) -> Resolving:
         resolving = Resolving.begin(self.checkout, {**os.environ, **variables} if variables else None)
@@ -69,37 +70,71 @@ class Session:
 
     @cached_property
     def variables(self) -> Mapping[str, str]:
-        """Return the variables of .env: it is written first, or, in a session that only looks, thought up."""
-        if not self.checkout.env_file.exists():
-            if not self._write_env:
-                return env_file.preview(self.checkout, self._known)
-            env_file.write(self.checkout, self._known)
+        """Return the variables of .env; what it lacks is written first, or only thought up."""
+        if self._is_whole:
+            return self.checkout.variables
+        if not self._write_env:
+            return env_file.preview(self.checkout, self._known)
+        added = env_file.write(self.checkout, self._known).added
+        if added:
+            self.notes += (f".env had no {', '.join(added)}: added, as .env.example has it.",)
         return self.checkout.variables
 
     @cached_property
     def desired(self) -> Desired:
         if self._resolving is None:
-            # Without .env compose.yaml means nothing yet.
+            # Without .env compose.yaml means nothing yet. What the shell has counts for more than .env.
             variables = self.variables
-            self._resolving = self._begin(None if self._write_env else variables)
+            shown = {name: os.environ.get(name, value) for name, value in variables.items()}
+            self._resolving = self._begin(None if self._write_env else shown)
         return self._resolving.result(self._profiles)
 
-    def _known(self, default: str, declared: Mapping[str, str]) -> env_file.Known:
-        from scaffold import claims
-        from scaffold.engine import inventory
+    def renew(self) -> Mapping[str, tuple[str, str]]:
+        """Choose the ports in .env anew and add what it lacks; return (before, now) of what has changed."""
+        return env_file.renew(self.checkout, self._known)
 
+    def _known(self, default: str, declared: Mapping[str, str]) -> env_file.Known:
+        from scaffold.engine import inventory
+        from scaffold.project import folders
+        from scaffold.stack import recovery
+
+        project = self._named(default, declared)
+        probes = recovery.probes(declared)
+        probing = self._begin({environment.PROJECT_NAME: project, **probes})
+        own = inventory.own_containers(self.engine, project, str(self.checkout.path))
+        taken, volumes = inventory.ports(self.engine), inventory.volumes(self.engine)
+        try:
+            desired = probing.result(("*",))
+        except ProjectError:
+            # What is wrong with compose.yaml is said when it is read with the new .env.
+            return env_file.Known(
+                frozenset(taken), inventory.own_ports(own), {environment.PROJECT_NAME: project}
+            )
+        return env_file.Known(
+            taken=frozenset(taken),
+            own=inventory.own_ports(own),
+            variables={**recovery.recovered(probes, desired, own), environment.PROJECT_NAME: project},
+            published=recovery.published(probes, desired),
+            guarded=recovery.guarded(
+                probes, desired, lambda place: place in volumes or folders.holds_something(place)
+            ),
+        )
+
+    def _named(self, default: str, declared: Mapping[str, str]) -> str:
+        """Return the name that .env has, or that it gets."""
+        from scaffold import claims
+        from scaffold.project import folders
+
+        if self.checkout.env_file.exists() and environment.PROJECT_NAME not in declared:
+            path = self.checkout.path
+            return (
+                self.checkout.variables.get(environment.PROJECT_NAME) or folders.meaning(str(path), path).name
+            )
         chosen = claims.choose(
             self.engine, self.checkout, default, lambda: self._volumes(declared), self.new_data
         )
         self.notes += (chosen.note,) if chosen.note else ()
-        project = chosen.name
-        own = inventory.own_containers(self.engine, project, str(self.checkout.path))
-        recovered = self._recovered(project, declared, own) if own else {}
-        return env_file.Known(
-            taken=frozenset(inventory.ports(self.engine)),
-            own=inventory.own_ports(own),
-            variables={**recovered, environment.PROJECT_NAME: project},
-        )
+        return chosen.name
 
     def _volumes(self, declared: Mapping[str, str]) -> tuple[str, ...]:
         """Return the volumes of compose.yaml as Compose names them without .env."""
@@ -110,18 +145,6 @@ class Session:
         except ProjectError:
             return ()
         return tuple(volume.name for volume in desired.volumes)
-
-    def _recovered(
-        self, project: str, declared: Mapping[str, str], own: tuple[Container, ...]
-    ) -> Mapping[str, str]:
-        from scaffold.stack import recovery
-
-        probes = recovery.probes(declared)
-        try:
-            desired = self._begin({environment.PROJECT_NAME: project, **probes}).result(self._profiles)
-        except ProjectError:
-            return {}  # What is wrong with compose.yaml is said when it is read with the new .env.
-        return recovery.recovered(probes, desired, own)
 
 
 @contextlib.contextmanager

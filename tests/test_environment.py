@@ -59,7 +59,7 @@ def test_values_are_read_as_compose_reads_them(tmp_path: Path) -> None:
 
 
 def fill(example: str, **kept: str) -> str:
-    choices = environment.Choices(port=lambda wanted: wanted + 1, secret=lambda: "made")
+    choices = environment.Choices(port=lambda wanted: wanted + 1, secret=lambda _: "made")
     return environment.fill(f"COMPOSE_PROJECT_NAME=p\n{example}", "/p", "p", choices, kept).split("\n", 1)[1]
 
 

@@ -340,18 +340,19 @@ def test_env_is_the_example_with_a_name_ports_and_passwords_of_its_own(running: 
     assert [line.split("=")[0] for line in lines] == [line.split("=")[0] for line in example]
 
 
-def test_env_that_lost_its_name_is_refused(shop: Project) -> None:
+def test_env_that_lost_its_name_gets_it_back(shop: Project) -> None:
     shop.scaffold("run")
     name, text = shop.name, shop.env_file.read_text()
-    shop.env_file.write_text(text.replace(f"COMPOSE_PROJECT_NAME={name}\n", ""))
-    for command in ("run", "plan", "status"):
-        done = shop.scaffold(command, code=2)
-        assert f"Put COMPOSE_PROJECT_NAME={name} into {shop.env_file}" in done.err, done
-    shop.env_file.write_text(text)
-    shop.scaffold("down")
-    shop.env_file.write_text(text.replace(f"COMPOSE_PROJECT_NAME={name}\n", ""))
-    assert name in shop.scaffold("run", code=2).err
-    shop.env_file.write_text(text)
+    for leave in ("run", "down"):
+        shop.scaffold(leave)
+        lost = text.replace(f"COMPOSE_PROJECT_NAME={name}\n", "")
+        shop.env_file.write_text(lost)
+        for command in ("plan", "status"):
+            assert name in shop.scaffold(command).out
+        assert shop.env_file.read_text() == lost
+        done = shop.scaffold("run")
+        assert "had no COMPOSE_PROJECT_NAME: added" in done.err, done
+        assert shop.name == name
 
 
 def test_env_is_never_written_again(running: Project) -> None:

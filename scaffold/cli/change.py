@@ -150,11 +150,23 @@ def env(
             "--export", help="Print the project's secrets, quoted for a shell: what printed commands use."
         ),
     ] = False,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Choose free ports anew, and keep everything that is your own.")
+    ] = False,
+    rename: Annotated[
+        str | None,
+        typer.Option(
+            "--rename",
+            metavar="NAME",
+            help="Give the project another name; refused while the old one has containers or volumes.",
+            show_default=False,
+        ),
+    ] = None,
     profile: options.Profiles = None,
     show_secrets: options.ShowSecrets = False,
     as_json: options.Json = False,
 ) -> None:
-    """Write .env, if there is none yet, for `docker compose up`.
+    """Write .env, or add to it what .env.example has and it has not.
 
     `scaffold run` does it by itself. It holds names of this checkout's own, free ports and generated
     passwords; its mode is 0600.
@@ -162,8 +174,12 @@ def env(
     \b
     Examples:
       scaffold env && docker compose up --wait
+      scaffold env --renew
+      scaffold env --rename myapp-two
     """
     checkout = checkouts.find(place(where, project))
+    if sum((export, renew, rename is not None)) > 1:
+        raise UsageError("--export, --renew and --rename are three things: give one of them.")
     if export:
         _export(checkout, tuple(profile or ()), show_secrets=show_secrets, as_json=as_json)
         return
@@ -171,11 +187,26 @@ def env(
         there = checkout.env_file.exists()
         with opened(checkout, write_env=True) as session:
             variables = session.variables
+            changed = session.renew() if renew else {}
+            if rename is not None:
+                from scaffold import claims
+
+                claims.rename(session.engine, checkout, rename)
             for note in session.notes:
                 console.note(note)
     _tell_of_git(checkout)
     said = f"{checkout.env_file} is there already." if there else f"Wrote {checkout.env_file}."
-    document = {"path": str(checkout.env_file), "written": not there, "variables": sorted(variables)}
+    if renew:
+        lines = [f"{name} is {now} now; it was {before}." for name, (before, now) in changed.items()]
+        said = "\n".join(lines) or "Every port is free, or this project's own: nothing has changed."
+    if rename is not None:
+        said = f"The project is called {rename} now."
+    document = {
+        "path": str(checkout.env_file),
+        "written": not there,
+        "changed": sorted(changed),
+        "variables": sorted(variables),
+    }
     console.result(document, as_json=as_json, text=said)
 
 

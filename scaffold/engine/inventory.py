@@ -50,11 +50,22 @@ def _host_ports(document: Mapping[str, Any]) -> set[int]:
     }
 
 
+def volumes(engine: Engine) -> frozenset[str]:
+    """Return the names of all volumes."""
+    with engine_errors("reading the volumes"):
+        return frozenset(item["Name"] for item in engine.get("/volumes").get("Volumes") or ())
+
+
 def own_containers(engine: Engine, project: str, path: str) -> tuple[Container, ...]:
-    """Return the project's containers, as far as they were made at `path`."""
+    """Return the project's containers, as far as they were made at `path`, or where no folder is any more."""
     with engine_errors("reading the containers"):
         found = observe.containers(engine, project)
-    return tuple(item for item in found if item.path == path or is_same(Path(item.path or "/"), Path(path)))
+    return tuple(item for item in found if item.path == path or _is_here(item.path, path))
+
+
+def _is_here(made: str, path: str) -> bool:
+    place = Path(made or "/")
+    return is_same(place, Path(path)) or not place.exists()
 
 
 def own_ports(containers: Iterable[Container]) -> frozenset[int]:

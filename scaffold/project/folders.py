@@ -71,6 +71,18 @@ def _declared(text: str) -> str:
     return "" if found is None else str(found)
 
 
+def holds_something(path: str) -> bool:
+    """Return whether a folder of this machine has anything in it, or may have: not everybody may look."""
+    if not path.startswith("/"):
+        return False
+    try:
+        return any(os.scandir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+
+
 def is_same(one: Path, other: Path) -> bool:
     """Return whether two paths lead to one folder: a link may stand where a project was."""
     try:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from scaffold.numbers import whole
@@ -28,7 +28,11 @@ class Choices:
     """What a person or a machine decides: a free port from the wanted one on, and a new secret."""
 
     port: Callable[[int], int]
-    secret: Callable[[], str]
+    secret: Callable[[str], str]
+    """Makes the secret for a variable; raises ProjectError where a new one would lock somebody out."""
+    published: Collection[str] | None = None
+    """The variables that a `published:` of compose.yaml uses: only they are ports of this machine. None where
+    that is not known."""
 
 
 def fill(example: str, real_path: str, default_name: str, choices: Choices, kept: Mapping[str, str]) -> str:
@@ -61,11 +65,40 @@ def _value(
         return _project(value or default_name, real_path, kept)
     if name in kept:
         return kept[name]
-    if name.endswith("_PORT") and (wanted := port_of(value)) is not None:
+    is_published = choices.published is None or name in choices.published
+    if name.endswith("_PORT") and is_published and (wanted := port_of(value)) is not None:
         return str(choices.port(wanted))
-    if not value and name.endswith(("_PASSWORD", "_SECRET")):
-        return choices.secret()
+    if not value and is_generated(name):
+        return choices.secret(name)
     return value
+
+
+def is_generated(name: str) -> bool:
+    """Return whether an empty variable of this name is generated."""
+    return name.endswith(("_PASSWORD", "_SECRET"))
+
+
+def lacking(example: str, text: str) -> tuple[str, ...]:
+    """Return the variables of .env.example that a .env has not: those to be generated may be empty in it."""
+    wanted, there = parse(example), parse(text)
+    return tuple(
+        name
+        for name, value in wanted.items()
+        if name not in there or (not value and not there[name] and is_generated(name))
+    )
+
+
+def completed(text: str, values: Mapping[str, str]) -> str:
+    """Return a .env with these variables: in their places where it has them empty, else at its end."""
+    left = dict(values)
+    lines = []
+    for line in text.splitlines():
+        match = _LINE.match(line.strip())
+        if match and match[1] in left:
+            lines.append(f"{match[1]}={written(left.pop(match[1]))}")
+        else:
+            lines.append(line)
+    return "\n".join([*lines, *(f"{name}={written(value)}" for name, value in left.items())]) + "\n"
 
 
 def port_of(text: str) -> int | None:

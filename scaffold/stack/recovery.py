@@ -7,11 +7,13 @@ a container has in the place of that value is the old one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from scaffold.stack import environment
+from scaffold.stack import environment, sharing
 from scaffold.stack.desired import Desired, Service
-from scaffold.stack.observed import Container
+from scaffold.stack.observed import Container, Observed
+
+NOTHING = Observed()
 
 
 def probes(declared: Mapping[str, str]) -> dict[str, str]:
@@ -36,6 +38,28 @@ def recovered(probed: Mapping[str, str], desired: Desired, containers: Iterable[
         if service and not container.one_off:
             found |= _of_environment(probed, service, container)
             found |= _of_ports(probed, service, container)
+    return found
+
+
+def published(probed: Mapping[str, str], desired: Desired) -> frozenset[str]:
+    """Return the variables that a `published:` uses: the others are ports inside the network."""
+    used = {port.published for service in desired.services for port in service.ports}
+    return frozenset(name for name, value in probed.items() if value in used)
+
+
+def guarded(probed: Mapping[str, str], desired: Desired, holds: Callable[[str], bool]) -> dict[str, str]:
+    """Return the variables that go into a server whose data is there already, each with where that is.
+
+    `holds` says whether a volume, or a folder of this machine, is there and may hold something. Such a server
+    keeps the password that its data was made with: a new one would only lock everybody out.
+    """
+    found: dict[str, str] = {}
+    for service in desired.services:
+        places = [mount.source for mount in sharing.data_mounts(service, NOTHING) if holds(mount.source)]
+        texts = [text for _, text in service.environment]
+        for name, value in probed.items():
+            if places and not value.isdecimal() and any(value in text for text in texts):
+                found[name] = places[0]
     return found
 
 

@@ -88,14 +88,29 @@ class World:
                 checkout.project.env_file.unlink()
                 checkout.has_copied_env = False
                 self._note(checkout, "rm .env, as it said")
-            elif kept := re.search(rf"copy \S+ to \S+ with ({NAME}=\S+) in it", done.err):
-                example = checkout.folder / ".env.example"
-                checkout.project.env_file.write_text(f"{example.read_text()}{kept[1]}\n")
-                self._note(checkout, "cp .env.example .env, with the name, as it said")
+            elif self._is_done_as_said(checkout, done.err):
+                pass
             elif "--set-password" in done.err:
                 self.typed(checkout, "db", "--set-password")
             done = self.typed(checkout, "run")
         raise AssertionError(f"{checkout.title} does not come up again: {done.err}")
+
+    def _is_done_as_said(self, checkout: Checkout, said: str) -> bool:
+        """Do to .env what an error says, as somebody who reads it would; return whether it said anything."""
+        file = checkout.project.env_file
+        if typed := re.search(rf"`(echo {NAME}=\S+ >[^`]+)`", said):
+            self.docker(checkout, "sh", "-c", typed[1])
+        elif named := re.search(rf"Put ({NAME}=\S+) into {re.escape(str(file))}", said):
+            lines = [line for line in file.read_text().splitlines() if not line.startswith(NAME)]
+            file.write_text("\n".join([named[1], *lines, ""]))
+            self._note(checkout, f"{named[1]} in .env, as it said")
+        elif lost := re.search(r"Put it back: `(\w+)=…` in ", said):
+            with file.open("a") as env_file:
+                env_file.write(f"{lost[1]}=new{self.chance.randrange(10**9)}\n")
+            self._note(checkout, f"a new {lost[1]} in .env, as it said")
+        else:
+            return False
+        return True
 
     def _is_turned_away(self, checkout: Checkout, done: Done) -> bool:
         return self.shared and not checkout.acknowledged and f"{self.name}-shared" in done.err
