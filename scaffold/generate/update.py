@@ -20,6 +20,7 @@ from scaffold.generate import (
     link,
     mirror,
     questions,
+    remembered,
     render,
     sources,
     trust,
@@ -319,7 +320,7 @@ def _merged(project: Followed, new: Version, wishes: Wishes) -> Update:
         place = _place(project, "new")
         if wishes.asking and fresh:
             given |= render.ask_again(template, place, given, again)
-        rendered = render.again(template, place, given, again)
+        rendered = remembered.again(template, place, given, again)
         notes = _changes(tie, edited, asked, rendered, template)
         theirs = project.scratch.add(place, "new")
         if runs and code.tasks:
@@ -428,7 +429,7 @@ def _base(project: Followed, *, tasks: bool = False) -> _Base:
         names = frozenset(question.name for question in questions.read(template))
         for number, content in enumerate((tie.written, *tie.earlier)):
             place = _place(project, f"old-{number}")
-            rendered = render.again(template, place, {}, _again(project, content))
+            rendered = remembered.again(template, place, {}, _again(project, content))
             tree = project.scratch.add(place, f"old-{number}")
             if runs:
                 tree = _with_tasks(project, template, place, tree, rendered.answers)

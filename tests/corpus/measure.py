@@ -14,7 +14,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.generate import apply, update
+from scaffold.errors import ScaffoldError
+from scaffold.generate import apply, mirror, update
 from scaffold.generate.merge import structured
 from tests.corpus.edits import EDITS, Changed, changed, files, text
 from tests.corpus.wild import Wild
@@ -155,15 +156,27 @@ def by_scaffold(case: Case, cache: Path, team: Path, place: Path) -> Outcome:
             said = {path for note in prepared.notes for path in prepared.followed.tree if path in note}
             return paths, paths | said
 
-    return _outcome(case, cache, team, place, update_it)
+    def as_after_an_update() -> None:
+        """Remember the version that the project is from, and nothing else, as its last update has done."""
+        shutil.rmtree(mirror.folder().parent / "renderings", ignore_errors=True)
+        with contextlib.suppress(ScaffoldError), update.followed(place) as followed:
+            update.drift(followed)
+
+    return _outcome(case, cache, team, place, update_it, as_after_an_update)
 
 
 def _outcome(
-    case: Case, cache: Path, team: Path, place: Path, work: Callable[[], tuple[set[str], set[str]]]
+    case: Case,
+    cache: Path,
+    team: Path,
+    place: Path,
+    work: Callable[[], tuple[set[str], set[str]]],
+    before: Callable[[], None] = lambda: None,
 ) -> Outcome:
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(team, place, symlinks=True)
     git(place, "status")
+    before()
     spent: list[float] = []
     try:
         with _timed(spent), warnings.catch_warnings():
