@@ -87,7 +87,12 @@ class Session:
             variables = self.variables
             shown = {name: os.environ.get(name, value) for name, value in variables.items()}
             self._resolving = self._begin(None if self._write_env else shown)
-        return self._resolving.result(self._profiles)
+        desired = self._resolving.result(self._profiles)
+        if self._profiles or self.allowed:
+            from scaffold.stack import asked
+
+            asked.check(desired, self._profiles, self.allowed, self.variables)
+        return desired
 
     def renew(self) -> Mapping[str, tuple[str, str]]:
         """Choose the ports in .env anew and add what it lacks; return (before, now) of what has changed."""

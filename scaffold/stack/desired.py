@@ -196,9 +196,13 @@ class Desired:
     services: tuple[Service, ...] = ()
     networks: tuple[Network, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    profiles: tuple[str, ...] = ()
+    """All that services name, active or not."""
     inactive: tuple[str, ...] = ()
     """Services whose profile is not active: neither started nor orphans."""
     config_files: tuple[str, ...] = field(default=())
+    secrets: tuple[str, ...] = ()
+    """The names of all secrets that compose.yaml declares."""
     secret_files: tuple[tuple[str, str], ...] = ()
     """The files of secrets that compose.yaml declares, by name."""
     confidential: Confidential = field(default=NOTHING, compare=False, repr=False)
@@ -358,7 +362,11 @@ def read(
         services=tuple(replace(item, one_shot=item.name in waited_for or item.once) for item in services),
         networks=tuple(networks[key] for key in sorted(networks)),
         volumes=tuple(volumes[key] for key in sorted(volumes)),
+        profiles=tuple(
+            sorted({name for _, reader in root.readers("services") for name in reader.texts("profiles")})
+        ),
         inactive=tuple(sorted(inactive)),
+        secrets=tuple(context.secrets),
         secret_files=tuple(
             (key, reader.text("file")) for key, reader in context.secrets.items() if reader.has("file")
         ),
