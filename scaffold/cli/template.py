@@ -326,9 +326,11 @@ def _asked(asked: tuple[Question, ...]) -> list[str]:
     for question in asked:
         if question.when is False:  # computed, never asked
             continue
-        default = (
-            "secret" if question.is_secret else "" if question.is_required else yaml_text(question.default)
-        )
+        default = "" if question.is_required else yaml_text(question.default)
+        if question.is_secret:
+            default = "secret"
+        elif "{{" in default or "{%" in default:
+            default = "computed"  # of other answers, by an expression that says little here
         choices = ", ".join(map(str, question.choices)) if question.choices else question.type
         rows.append((question.name, choices, " ".join(default.split())[:40], question.help))
-    return console.table(rows, ("  NAME", "ANSWERS", "DEFAULT", "ABOUT")).splitlines()
+    return console.table(rows, ("NAME", "ANSWERS", "DEFAULT", "ABOUT")).splitlines()
