@@ -456,7 +456,14 @@ def apply(
         session.allowed,
         session.thorough,
     )
-    return walk(situation.plan, work)
+    applied = walk(situation.plan, work)
+    if any(isinstance(step, BuildImage | CreateContainer) for step in situation.plan.changes):
+        built = [service for service in situation.desired.services if service.build]
+        if built:
+            from scaffold.engine import images
+
+            images.drop_superseded(session.engine, situation.desired)
+    return applied
 
 
 def _volume_made(desired: Desired) -> VolumeMade:

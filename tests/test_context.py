@@ -219,7 +219,7 @@ def test_remote_context_is_only_its_text() -> None:
 
 
 def test_inline_dockerfile_needs_no_file(tmp_path: Path) -> None:
-    build = replace(write(tmp_path, {"a": "1"}), inline="FROM debian:trixie-slim\n")
+    build = replace(write(tmp_path, {"a": "1"}), inline="FROM debian:trixie-slim\nCOPY . /\n")
     assert files(build) == {"a", "dockerfile_inline"}
     assert context.bases(build) == ("debian:trixie-slim",)
 

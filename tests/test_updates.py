@@ -85,7 +85,7 @@ def test_versions_are_found_again(tmp_path: Path) -> None:
 
 
 def cases(template: wild.Wild, repository: Path, cache: Path) -> list[Case]:
-    steps = measure.transitions(template, repository, wild.tags(repository, 9), cache)
+    steps = measure.transitions(template, repository, wild.tags(repository, 12), cache)
     return [Case(template, repository, old, new, edit) for old, new in steps for edit in EDITS]
 
 

@@ -361,13 +361,20 @@ def _archive(service: Service) -> bytes:
 
 def _build(step: BuildImage, index: int, work: Work) -> None:
     from scaffold.engine import build as images
+    from scaffold.engine import context
     from scaffold.engine.proof import Proof, Secrets
 
     service = step.service
     assert service.build is not None
 
+    triggered = False
+
     def show(event: images.BuildEvent) -> None:
+        nonlocal triggered
         match event:
+            case images.StepStarted(name=text) if context.is_trigger(text):
+                triggered = True
+                work.report(Output(index, step, text))
             case (
                 images.StepStarted(name=text) | images.StepOutput(line=text) | images.BuildWarning(text=text)
             ):
@@ -399,6 +406,8 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
                 raise images.cancelled(service.image) from error
             raise
     proof.after()
+    if triggered:
+        context.remember_triggers(service.build)
 
 
 def _pull(step: PullImage, index: int, work: Work) -> None:

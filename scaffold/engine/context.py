@@ -29,7 +29,7 @@ from scaffold.stack import environment
 from scaffold.stack.buildx import dockerfile_path, is_local
 from scaffold.stack.desired import Build
 
-VERSION = 1
+VERSION = 2
 """Part of every digest and cache file; raised when the same files shall count as changed."""
 KEPT_MANIFESTS = 20
 """File lists of earlier builds that are kept for one context."""
@@ -117,6 +117,24 @@ def remember_proof(build: Build) -> None:
         _prune(_cache("proven"), "*.json", _KEPT_FILES)
 
 
+_STEP = re.compile(r"\[(?:\S+ )?(\d+)/(\d+)\]")
+
+
+def is_trigger(step: str) -> bool:
+    """Return whether a step of a build, as BuildKit names it, is one more than the Dockerfile has.
+
+    It comes from an ONBUILD instruction of a base image, which may copy what no line of the Dockerfile names.
+    """
+    found = _STEP.match(step)
+    return found is not None and int(found[1]) > int(found[2])
+
+
+def remember_triggers(build: Build) -> None:
+    """From now on everything in the context counts for builds of this recipe."""
+    if build.recipe and _write(_cache("triggers") / f"{build.recipe}.json", {}):
+        _prune(_cache("triggers"), "*.json", _KEPT_FILES)
+
+
 class _Manifest(Mapping[str, str]):
     """Read from disk only when somebody looks: most runs find the digest unchanged and never do."""
 
@@ -196,6 +214,7 @@ def _read(build: Build, base_ids: BaseIds | None, where: str, trees: _Trees) -> 
             if kept := tuple(path for path in tree.private if path not in named):
                 withheld_from.append((name, source, kept))
     references = _bases(build, text)
+    identities = {name: base_ids(name) if base_ids else None for name in references}
     parts = [
         VERSION,
         "" if local else build.context,
@@ -206,8 +225,11 @@ def _read(build: Build, base_ids: BaseIds | None, where: str, trees: _Trees) -> 
         build.platforms,
         build.tags,
         build.contexts,
-        [[name, base_ids(name) if base_ids else None] for name in references],
+        [[name, identities[name]] for name in references],
     ]
+    recipe = _digest_text(json.dumps(parts) + text)
+    if not (_cache("triggers") / f"{recipe}.json").exists():
+        files, folders = _counted(build, text, files, folders)
     total = hashlib.sha256(json.dumps(parts).encode())
     for kind in (files, folders):
         lines = "".join([f"{path}\0{kind[path]}\n" for path in sorted(kind)])
@@ -221,8 +243,53 @@ def _read(build: Build, base_ids: BaseIds | None, where: str, trees: _Trees) -> 
         ignore_file=ignored_by if local and Path(ignored_by := ignore_file(build)).is_file() else "",
         exposed=tuple(exposed.items()),
         sources=_sources(text, build) if text else None,
-        recipe=_digest_text(json.dumps(parts) + text),
+        recipe=recipe,
     )
+
+
+def _counted(
+    build: Build, text: str, files: dict[str, str], folders: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what of a context can have come into the image: what the Dockerfile takes.
+
+    All of it where that is not certain. An edit of what no instruction takes makes no other image.
+    """
+    takes = dockerfile.taken(text, _arguments(build), build.target or "") if text else None
+    if takes is None:
+        return files, folders
+    contexts = {"": build.context, **dict(build.contexts)}
+    places: list[str] = []
+    for origin, path in takes:
+        if origin not in contexts or not is_local(contexts[origin]):
+            continue
+        if _is_through_link(contexts[origin], path):
+            return files, folders
+        places.append(f"{origin}:{path}" if origin else path)
+    if any(place in ("", ".") for place in places):
+        return files, folders
+    own = (
+        os.path.relpath(dockerfile_path(build), build.context)
+        if build.inline is None
+        else "dockerfile_inline"
+    )
+
+    def counts(name: str) -> bool:
+        return name == own or any(name == place or name.startswith(_below(place)) for place in places)
+
+    return (
+        {name: value for name, value in files.items() if counts(name)},
+        {name: value for name, value in folders.items() if counts(name)},
+    )
+
+
+def _below(place: str) -> str:
+    return place if place.endswith(":") else f"{place}/"
+
+
+def _is_through_link(root: str, path: str) -> bool:
+    """Return whether a path leads through a link: BuildKit takes what that leads to."""
+    parts = path.split("/") if path else []
+    return any(Path(root, *parts[: number + 1]).is_symlink() for number in range(len(parts)))
 
 
 def _exposed(build: Build, text: str, tree: _Tree, context: str) -> dict[str, str]:

@@ -98,6 +98,108 @@ def copies(text: str, args: Mapping[str, str]) -> Iterator[Copy]:
             yield Copy(number, written, _path(_expand(source, scope)), origin)
 
 
+@dataclass
+class _Stage:
+    """A stage, the stages or images that it stands on, and what it takes from contexts."""
+
+    name: str
+    needs: set[str]
+    takes: list[tuple[str, str]]
+
+
+def taken(text: str, args: Mapping[str, str], target: str = "") -> tuple[tuple[str, str], ...] | None:
+    """Return what the stages up to `target` take: (context or image, path), a folder where it has wildcards.
+
+    None where that cannot be known for certain, and everything in the context has to count: a variable in
+    a path, ONBUILD, a syntax of another frontend.
+
+    >>> taken("FROM x AS a\\nCOPY t /\\nFROM x AS b\\nCOPY src/*.js p /\\n", {}, "a")
+    (('', 't'),)
+    >>> taken("FROM x AS a\\nCOPY t /\\nFROM x AS b\\nCOPY src/*.js p /\\n", {})
+    (('', 'src'), ('', 'p'))
+    """
+    if any(not match[1].startswith("docker/dockerfile") for match in _SYNTAX.finditer(text)):
+        return None
+    scope: dict[str, str] = {}
+    stages: list[_Stage] = []
+    for _, keyword, rest in _numbered(text):
+        if keyword == "ARG" and not stages:
+            for name, default in _arguments(rest):
+                value = args.get(name, None if default is None else _expand(default, scope))
+                if value is not None:
+                    scope[name] = value
+        elif keyword == "ONBUILD":
+            return None
+        elif keyword == "FROM":
+            words = [word for word in rest.split() if not word.startswith("--")]
+            base = _expand(words[0], scope).strip("\"'").lower() if words else ""
+            named = words[2].lower() if len(words) > 2 and words[1].lower() == "as" else ""
+            stages.append(_Stage(named, {base}, []))
+        elif keyword in ("COPY", "ADD", "RUN") and not (stages and _take(stages[-1], keyword, rest)):
+            return None
+    return _reached(stages, target.lower())
+
+
+_SYNTAX = re.compile(r"^#\s*syntax\s*=\s*(\S+)", re.MULTILINE | re.IGNORECASE)
+_OPEN = re.compile(r"[$\\\"'{}]")
+"""What may stand for anything else than itself in a path."""
+
+
+def _take(stage: _Stage, keyword: str, rest: str) -> bool:
+    """Note what an instruction takes; return whether that is certain."""
+    words, origin = rest.split(), ""
+    while words and words[0].startswith("--"):
+        flag, _, value = words.pop(0).partition("=")
+        if flag == "--from":
+            origin = value.lower()
+            stage.needs.add(origin)
+        if flag == "--mount":
+            options = dict(item.partition("=")[::2] for item in value.split(","))
+            if options.get("type", "bind") != "bind" and "from" not in options:
+                continue
+            place = options.get("from", "").lower()
+            stage.needs.add(place)
+            source = options.get("source", options.get("src", "."))
+            if _OPEN.search(place + source):
+                return False
+            stage.takes.append((place, _folder(source)))
+    if keyword == "RUN":
+        return not _OPEN.search(origin)
+    if rest.lstrip().startswith("[") or any(word.startswith("[") for word in words[:1]):
+        return False
+    sources = words[:-1]
+    if any(_OPEN.search(word) and not word.startswith("<<") for word in (origin, *sources)):
+        return False
+    stage.takes += [(origin, _folder(source)) for source in sources if not source.startswith("<<")]
+    return True
+
+
+def _folder(source: str) -> str:
+    """Return a path; of one with wildcards the folder that all it can stand for lies in."""
+    literal = re.split(r"[*?\[]", source, maxsplit=1)[0]
+    return _path(source) if literal == source else _path(literal.rpartition("/")[0])
+
+
+def _reached(stages: list[_Stage], target: str) -> tuple[tuple[str, str], ...] | None:
+    """Return what the stages take that the target needs, itself included."""
+    known = {stage.name or str(number): number for number, stage in enumerate(stages)}
+    known |= {str(number): number for number in range(len(stages))}
+    if not stages or (target and target not in known):
+        return None
+    waiting = [known[target] if target else len(stages) - 1]
+    seen: set[int] = set()
+    found: dict[tuple[str, str], None] = {}
+    while waiting:
+        number = waiting.pop()
+        if number in seen:
+            continue
+        seen.add(number)
+        stage = stages[number]
+        waiting += [known[need] for need in stage.needs if need in known]
+        found |= {take: None for take in stage.takes if take[0] not in known}
+    return tuple(found)
+
+
 def _sources(rest: str) -> tuple[str, ...]:
     """Return all words but the last one, of the plain form and of the JSON one."""
     if rest.startswith("["):

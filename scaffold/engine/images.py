@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,6 +82,19 @@ def remove(engine: Engine, images: Iterable[ProjectImage]) -> Removed:
         ids.append(image.id)
         freed += alone
     return Removed(tuple(ids), freed)
+
+
+def drop_superseded(engine: Engine, desired: Desired) -> None:
+    """Remove what this checkout's builds have left without a name, where no container uses it.
+
+    The engine refuses to remove one that any container has, and that is left to it.
+    """
+    own = [f"{names.PROJECT}={desired.project}", f"{names.PATH}={desired.path}"]
+    with engine_errors("looking for images without a name"):
+        found = engine.get("/images/json", filters={"dangling": ["true"], "label": own})
+    for item in found:
+        with contextlib.suppress(Refused):
+            engine.delete(f"/images/{quote(item['Id'])}")
 
 
 def _listed(engine: Engine) -> list[dict[str, Any]]:

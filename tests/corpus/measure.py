@@ -85,14 +85,14 @@ def rendered(template: Wild, repository: Path, tag: str, cache: Path) -> Path | 
 
 
 def transitions(template: Wild, repository: Path, tags: list[str], cache: Path) -> list[tuple[str, str]]:
-    """The five steps between neighbouring versions that change most, and the whole way."""
+    """The seven steps between neighbouring versions that change most, and the whole way."""
     known = [tag for tag in tags if rendered(template, repository, tag, cache)]
     counted = []
     for old, new in itertools.pairwise(known):
         difference = changed(cache / template.name / old, cache / template.name / new)
         if difference.ranges or difference.added:
             counted.append((len(difference.ranges), old, new))
-    steps = [(old, new) for _, old, new in sorted(counted, key=lambda item: -item[0])[:5]]
+    steps = [(old, new) for _, old, new in sorted(counted, key=lambda item: -item[0])[:7]]
     return [*steps, (known[0], known[-1])] if len(known) > 3 else steps
 
 
