@@ -6,7 +6,7 @@ import http.client
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from scaffold.data import database as databases
@@ -14,7 +14,7 @@ from scaffold.data.model import Database, Place
 from scaffold.engine import logs, observe
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.watch import Watched, watch
-from scaffold.errors import DataRefused, EngineUnavailable, Interrupted, NotReady, ScaffoldError
+from scaffold.errors import DataRefused, EngineUnavailable, Interrupted, NotReady, ProjectError, ScaffoldError
 from scaffold.interrupt import Cancellation
 from scaffold.stack import desired as wish
 from scaffold.stack.desired import Desired, Service
@@ -37,6 +37,19 @@ EVIDENCE = 20
 """Lines of the container's log that are shown with a failure."""
 SEARCHED = 200
 """Lines that a database's verdict is looked for in: mongod prints forty more after the one that counts."""
+
+
+RUNNING = "running"
+"""How a service went that nothing can be asked of: it was only looked at."""
+DONE = "done (exit code 0)"
+"""How a program went that nobody asks anything, and that has come to its end."""
+
+
+def _is_checked(service: Service, container: Container) -> bool:
+    """Return whether the engine looks at its health: by compose.yaml, or by what only the image says."""
+    check = container.config.get("Healthcheck")
+    test = check.get("Test") if isinstance(check, Mapping) else None
+    return service.has_healthcheck or bool(test and list(test)[:1] != ["NONE"])
 
 
 Proven = Callable[[Service, Database, Container], None]
@@ -79,13 +92,16 @@ class Waiting:
                 if isinstance(error, NotReady):
                     raise self._verdict(service, name, watched, error) from error
                 raise
-        return f"{how} after {time.monotonic() - begun:.2f} s"
+        return how if how in (RUNNING, DONE) else f"{how} after {time.monotonic() - begun:.2f} s"
 
     def _wait(self, service: Service, name: str, watched: Watched, deadline: float) -> str:
         with engine_errors(f"container {name}"):
             now = observe.inspect(self.engine, name)
         if service.one_shot:
             return self._complete(service, name, now, watched, deadline)
+        checked = bool(service.ready_path or service.ports or _is_checked(service, now))
+        if now.state == "exited" and now.exit_code == 0 and not checked:
+            return DONE
         if now.state not in ("running", "restarting"):
             raise NotReady(f"{service.name} exited with code {now.exit_code}.")
         database = databases.database_in(service, now.config)
@@ -104,9 +120,21 @@ class Waiting:
         port = now.reachable(f"{first.target}/{first.protocol}") if first else None
         if service.ready_path and port and self.engine.is_local:
             return self._answering(service, now, port, deadline, watched)
-        if service.has_healthcheck:
+        if _is_checked(service, now):
             return self._healthy(service, name, watched, deadline)
-        return "running"
+        self._refuse_unchecked(service)
+        return RUNNING
+
+    def _refuse_unchecked(self, service: Service) -> None:
+        """Raise ProjectError, as Compose does, when somebody waits for a health that nothing looks at."""
+        for other in self.desired.services:
+            for need in other.depends_on:
+                if need.service == service.name and need.condition == "service_healthy":
+                    raise ProjectError(
+                        f"services.{other.name}.depends_on.{service.name}: `service_healthy` needs a health "
+                        "check, and neither compose.yaml nor the image has one.",
+                        f"Add `healthcheck:` to services.{service.name}, or wait for `service_started`.",
+                    )
 
     def _answering(
         self,

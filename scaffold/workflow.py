@@ -280,6 +280,17 @@ def after(session: Session, done: Situation) -> Situation:
     return Situation(done.desired, observed, planning.plan(done.desired, observed))
 
 
+def look_again(session: Session, done: Situation, cancellation: Cancellation) -> None:
+    """Raise NotReady for a service that has ended since it was seen running: nobody asked it anything."""
+    from scaffold.prove import Waiting
+
+    for service in done.desired.services:
+        for container in () if service.one_shot else done.observed.of_service(service.name):
+            if container.state in ("exited", "dead") and container.exit_code:
+                waiting = Waiting(session.engine, done.desired, 1.0, cancellation)
+                waiting.prove(Prove(service, (container.name,), "it has ended"))
+
+
 def status_of(situation: Situation, sizes: Mapping[str, int] | None = None) -> Status:
     """Return the project's status."""
     return status.status(situation.desired, situation.observed, situation.plan, sizes)

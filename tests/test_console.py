@@ -418,8 +418,13 @@ def test_status_stays_within_the_terminal(columns: int) -> None:
 
 
 def test_status_says_what_brings_it_up_to_date() -> None:
-    changed = Status("demo", "/demo", None, up_to_date=False, services=STATUS.services)
+    fallen = Status("demo", "/demo", None, up_to_date=False, services=STATUS.services)
+    sound = tuple(item for item in STATUS.services if not item.exit_code)
+    changed = Status("demo", "/demo", None, up_to_date=False, services=sound)
     stopped = Status("demo", "/demo", None, up_to_date=False, services=STATUS.services[1:])
+    assert tables.status(fallen, NOW, PLAIN).startswith(
+        "demo · migrate exited (3): see `scaffold logs migrate`\n"
+    )
     assert tables.status(changed, NOW, PLAIN).startswith("demo · to be changed: `scaffold plan` says how\n")
     assert tables.status(stopped, NOW, PLAIN).startswith("demo · not running: `scaffold run` starts it\n")
 

@@ -127,6 +127,7 @@ def run(
             applied = carry_out(session, situation, cancellation, timeout, quiet=quiet, verbose=verbose)
         with clock.phase("read the result"):
             after = workflow.after(session, situation)
+            workflow.look_again(session, after, cancellation)
     if as_json:
         console.status(workflow.status_of(after), as_json=True)
     elif not quiet and not attach:

@@ -130,4 +130,6 @@ def proved(step: Prove, detail: str) -> str:
     """Return how a proof reads once it is done; how a one-shot went needs no detail."""
     if step.service.one_shot:
         return f"{step.service.name} completed"
+    if detail == "running" or detail.startswith("done"):
+        return f"{step.service.name} {detail}"  # it was only looked at
     return f"{step.service.name} ready" + (f" ({detail})" if detail else "")

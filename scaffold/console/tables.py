@@ -170,6 +170,11 @@ def _verdict(value: Status, look: Look) -> str:
     if value.up_to_date:
         return look.paint("green", "up to date")
     if any(service.state == "running" for service in value.services):
+        if fallen := next(
+            (item for item in value.services if item.exit_code and item.state == "exited"), None
+        ):
+            said = f"{fallen.name} exited ({fallen.exit_code})"
+            return look.paint("yellow", said) + look.commands(f": see `scaffold logs {fallen.name}`")
         return look.paint("yellow", "to be changed") + look.commands(": `scaffold plan` says how")
     return look.paint("yellow", "not running") + look.commands(": `scaffold run` starts it")
 
