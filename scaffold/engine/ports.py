@@ -141,8 +141,10 @@ def _taken(service: Service, port: Port, holder: _Publisher | None) -> PortTaken
     number = port.number
     kind = "UDP port" if port.protocol == "udp" else "Port"
     needed = f'{kind} {number}, which "{service.name}" needs, is taken by'
-    place = ".env (or compose.yaml, where it stands there)"
-    way_on = f"or put another port into {place}; inside the container it stays {port.target}"
+    way_on = (
+        "or choose free ports with `scaffold env --renew` (one in compose.yaml is changed there); "
+        f"inside the container it stays {port.target}"
+    )
     if holder and holder.path:
         return PortTaken(
             f"{needed} container {holder.container} of the project in {holder.path}.",

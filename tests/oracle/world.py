@@ -108,6 +108,11 @@ class World:
             with file.open("a") as env_file:
                 env_file.write(f"{lost[1]}=new{self.chance.randrange(10**9)}\n")
             self._note(checkout, f"a new {lost[1]} in .env, as it said")
+        elif other := re.search(rf"is that project, put ({NAME}=\S+) into {re.escape(str(file))}", said):
+            file.write_text(f"{other[1]}\n")
+            self._note(checkout, f"{other[1]} in .env, as it said")
+        elif "scaffold env --renew" in said:
+            self.typed(checkout, "env", "--renew")
         else:
             return False
         return True
