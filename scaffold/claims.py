@@ -41,7 +41,10 @@ def check(
     elsewhere |= {record.path} - {path} if record else set()
     if not identity.is_of(name, path):
         # Nobody knows where a name that a person chose was used as well.
-        elsewhere |= ports.reserved_by_others(checkout)
+        reserving = ports.reserved_by_others(checkout)
+        if not found and environment.PROJECT_NAME not in checkout.variables:
+            _refuse_copied(checkout, reserving)
+        elsewhere |= reserving
     if elsewhere:
         others = tuple(folders.meaning(other, checkout.path) for other in sorted(elsewhere))
         facts = Facts(name, path, found, others, record)
@@ -79,6 +82,20 @@ def _belongs(owner: Meaning, desired: Desired, checkout: Checkout) -> ProjectErr
             return ProjectError(
                 f"{said}; here it comes from {mine.source}.",
                 f"Put {name} into {checkout.env_file}: this folder then has a name and data of its own.",
+            )
+
+
+def _refuse_copied(checkout: Checkout, others: Iterable[str]) -> None:
+    """Raise ProjectError before anything is begun with the ports and the password of another checkout.
+
+    What listens at the other one's address would then be this one's database.
+    """
+    for path in sorted(others):
+        if _is_copied(Meaning(path), checkout):
+            raise ProjectError(
+                f"{checkout.env_file} has the ports and the password of {path}, and no name: it was copied "
+                "from there. Nothing was changed.",
+                f"Remove {checkout.env_file}; the next `scaffold run` writes one of its own.",
             )
 
 

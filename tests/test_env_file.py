@@ -102,6 +102,19 @@ def test_password_is_not_made_anew_beside_data(shop: Project, engine: docker.Doc
 
 
 @pytest.mark.engine
+def test_copied_file_without_its_name_is_refused(shop: Project, tmp_path: Path) -> None:
+    shop.scaffold("env")
+    copy = handwritten(tmp_path / "copy" / shop.folder.name, COMPOSE, EXAMPLE)
+    copy.env_file.write_text(shop.env_file.read_text())
+    without(copy, "COMPOSE_PROJECT_NAME")
+    done = copy.scaffold("run", code=2)
+    assert f"the ports of {shop.folder}" in done.err, done
+    copy.env_file.unlink()
+    copy.scaffold("env")
+    assert copy.variables["DB_PORT"] != shop.variables["DB_PORT"]
+
+
+@pytest.mark.engine
 def test_only_what_is_published_gets_a_free_port(project_name: str, tmp_path: Path) -> None:
     project = handwritten(tmp_path / project_name, INSIDE, "DB_PORT=22\nAPP_PORT=27433\n")
     listener = subprocess.Popen(["python3", "-m", "http.server", "27433", "--bind", "127.0.0.1"])

@@ -111,6 +111,8 @@ def _filled(
     missing += tuple(name for name in anew if name not in missing)
     # What a person has put there wins over everything.
     own = {name: value for name, value in checkout.variables.items() if name not in missing}
+    if there and environment.PROJECT_NAME in missing:
+        _refuse_copied(checkout, own, reserved)
     prefix = declared.get(environment.PROJECT_NAME) or checkout.path.name
     project = environment.unique(prefix, str(checkout.path))
     facts = known(project, {name: declared[name] for name in missing})
@@ -151,6 +153,21 @@ def _filled(
 
 def _is_published(name: str, facts: Known) -> bool:
     return facts.published is None or name in facts.published
+
+
+def _refuse_copied(checkout: Checkout, own: Mapping[str, str], reserved: Mapping[int, str]) -> None:
+    """Raise ProjectError for a .env whose ports are another checkout's: only its name would become its own.
+
+    What listens at the other one's address would then be this one's database.
+    """
+    ports = {number for value in own.values() if (number := environment.port_of(value))}
+    others = sorted({reserved[port] for port in ports & reserved.keys()} - {str(checkout.path)})
+    if others:
+        raise ProjectError(
+            f"{checkout.env_file} has no {environment.PROJECT_NAME}, and the ports of {others[0]}: it was "
+            "copied from there. Nothing was changed.",
+            f"Remove {checkout.env_file}; the next `scaffold run` writes one of its own.",
+        )
 
 
 def _locked_out(checkout: Checkout, name: str, place: str, *, there: bool) -> ProjectError:
