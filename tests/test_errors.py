@@ -126,6 +126,7 @@ def test_variable_missing_in_env_is_named_with_the_file(
 ) -> None:
     project = app_of(tmp_path / project_name, SERVES)
     project.env_file.write_text(f"COMPOSE_PROJECT_NAME={project_name}\n")
+    (project.folder / ".env.example").write_text("COMPOSE_PROJECT_NAME=\n")
     explained(project.scaffold("run", code=2), "APP_PORT", str(project.env_file))
     assert nothing_of(engine, project)
 
@@ -311,7 +312,9 @@ def test_port_of_a_process_is_said_with_its_name_and_number(
     with socket.create_server(("127.0.0.1", int(project.variables["APP_PORT"]))):
         done = project.scaffold("run", code=1)
     name = Path(sys.executable).resolve().name
-    text = explained(done, f"Port {project.variables['APP_PORT']}", '"app"', f"(pid {os.getpid()})", ".env")
+    text = explained(
+        done, f"Port {project.variables['APP_PORT']}", '"app"', f"(pid {os.getpid()})", "env --renew"
+    )
     assert re.search(rf"taken by \S*({name}|pytest|python)", text)
     assert nothing_of(engine, project)
     project.scaffold("run")

@@ -441,6 +441,9 @@ def test_lost_password_is_explained_and_given_to_the_data_without_losing_a_row(
     shop.scaffold("down")
     shop.env_file.unlink()
 
+    refused = shop.scaffold("run", code=2)
+    (variable,) = re.findall(r"made with a (\w+) that nothing here knows", " ".join(refused.err.split()))
+    shop.env_file.write_text(f"{variable}=a-new-one\n")
     refused = shop.scaffold("run", code=1)
     assert "the one in the volume" in " ".join(refused.err.split())
     assert "scaffold db --set-password" in " ".join(refused.err.split())
