@@ -23,6 +23,7 @@ from scaffold.stack.observed import Observed
 from scaffold.stack.steps import CreateContainer, Step
 
 if TYPE_CHECKING:
+    from scaffold.stack import sharing
     from scaffold.stack.naming import Candidate, Chosen
 
 
@@ -236,7 +237,7 @@ def check_sharing(engine: Engine, desired: Desired, observed: Observed, steps: C
 
     services = sharing.touched(desired, steps)
     sharing.check_within(services, observed)
-    sharing.check_volumes(services, desired, observed, _is_there)
+    sharing.check_volumes(services, desired, observed, _maker)
     stored = [mount.source for service in services for mount in sharing.data_mounts(service, observed)]
     if not stored and not any(isinstance(step, CreateContainer) for step in steps):
         return
@@ -254,12 +255,24 @@ def check_sharing(engine: Engine, desired: Desired, observed: Observed, steps: C
         sharing.check_users(desired, services, observed, users, key)
 
 
-def _is_there(path: str, project: str) -> bool:
-    """Return whether the project that made a volume is still where it was."""
+def _maker(project: str, path: str) -> sharing.Maker:
+    """Return where the project that made a volume in a folder is now: it may have been moved since."""
+    from scaffold.stack import sharing
+
+    record = folders.record(project)
+    here = sharing.Maker(path, _means(path, project))
+    if record is None or record.path == path:
+        return here
+    moved = sharing.Maker(record.path, _means(record.path, project))
+    return here if here.there and not moved.there else moved
+
+
+def _means(path: str, project: str) -> bool:
+    """Return whether a folder is there and means a project, whatever this shell calls every project."""
     if not path:
         return False
-    meaning = folders.meaning(path, Path(path))
-    return meaning.there and (meaning.name == project or not meaning.readable)
+    found = [folders.meaning(path, Path(path), shell=shell) for shell in (True, False)]
+    return any(item.there and (item.name == project or not item.readable) for item in found)
 
 
 def _device(volume: Volume) -> str:
@@ -327,6 +340,8 @@ class _History:
     traces: tuple[Trace, ...]
     here: frozenset[str]
     """The paths in them that lead to this folder."""
+    ran: frozenset[str]
+    """The projects that were run here last: a volume says only where it was begun."""
     local: bool = True
     """The engine is on this machine, and so are all those paths."""
 
@@ -340,6 +355,7 @@ class _History:
             checkout,
             traces,
             frozenset(path for path in paths if folders.is_same(Path(path), checkout.path)),
+            frozenset(folders.ran(checkout.path)),
             engine.is_local,
         )
 
@@ -352,7 +368,7 @@ class _History:
 
     def _is_here(self, trace: Trace) -> bool:
         if trace.path not in self.here:
-            return False
+            return trace.project in self.ran
         own = map(str, self.checkout.config_files)
         return not identity.is_strange(trace.files, own, folders.real, known=True)
 

@@ -292,6 +292,48 @@ def test_moved_folder_without_env_is_asked_for_before_one_is_written(
     assert rows(database(name)) == ROWS
 
 
+def test_moved_folder_that_ran_where_it_is_goes_on_without_its_env(project_name: str, tmp_path: Path) -> None:
+    """Its volume says only where it was begun, and a clone lies there."""
+    first = written(tmp_path / project_name)
+    first.scaffold("run")
+    name = first.name
+    fill(database(name))
+    moved = Project(first.folder.rename(tmp_path / f"{project_name}-moved"))
+    moved.scaffold("run")
+    moved.scaffold("down")
+    clone = written(tmp_path / project_name)
+    clone.scaffold("run")
+    moved.env_file.unlink()
+    done = moved.scaffold("run")
+    assert f"goes on as {name}" in done.err, done
+    assert (moved.name, rows(database(name))) == (name, ROWS)
+    # Nor does another name in .env begin anew beside it.
+    moved.scaffold("down")
+    moved.env_file.write_text(f"COMPOSE_PROJECT_NAME={project_name}-other\n")
+    done = moved.scaffold("run", code=2)
+    assert f"volume {name}_db-data" in done.err, done
+
+
+@pytest.mark.parametrize("options", ["", ", external: true"], ids=["fixed", "external"])
+def test_volume_of_a_moved_project_is_refused_to_a_clone_in_its_former_place(
+    options: str, project_name: str, tmp_path: Path
+) -> None:
+    text = compose(options=f"name: {project_name}-fixed")
+    first = written(tmp_path / project_name, text)
+    first.scaffold("run")
+    fill(database(first.name))
+    moved = Project(first.folder.rename(tmp_path / f"{project_name}-moved"))
+    moved.scaffold("run")
+    moved.scaffold("down")
+    text = compose(options=f"name: {project_name}-fixed{options}")
+    clone = written(first.folder, text, f"COMPOSE_PROJECT_NAME={project_name}-clone\n")
+    for shell in ({}, {"COMPOSE_PROJECT_NAME": f"{project_name}-shell"}):
+        done = clone.scaffold("run", code=2, **shell)
+        assert f"{moved.name} ({moved.folder})" in done.err, done
+    moved.scaffold("run")
+    assert rows(database(moved.name)) == ROWS
+
+
 # A folder in which Compose was used before
 
 

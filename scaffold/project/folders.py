@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from scaffold import files
@@ -23,8 +24,11 @@ MANY = 1000
 """Entries of a folder beyond which nobody looks for neighbours in it."""
 
 
-def meaning(path: str, here: Path) -> Meaning:
-    """Return what a folder says of itself; `here` is the checkout that asks."""
+def meaning(path: str, here: Path, *, shell: bool = True) -> Meaning:
+    """Return what a folder says of itself; `here` is the checkout that asks.
+
+    A name in this `shell` is that of every folder, as Compose has it, unless it is to be left out.
+    """
     folder = Path(path)
     try:
         status = folder.stat()
@@ -38,17 +42,19 @@ def meaning(path: str, here: Path) -> Meaning:
         variables = checkouts.variables_in(folder)
         if not found and not variables.get(environment.PROJECT_NAME):
             return Meaning(path, same=same, inode=status.st_ino)
-        name, source = _name(folder, found, variables)
+        name, source = _name(folder, found, variables, shell=shell)
     except (OSError, UnicodeDecodeError):
         return Meaning(path, same=same, readable=False, inode=status.st_ino)
     # A name that has to be interpolated may be any.
     return Meaning(path, name, source, same=same, readable="$" not in name, inode=status.st_ino)
 
 
-def _name(folder: Path, found: tuple[Path, ...], variables: dict[str, str]) -> tuple[str, Source]:
-    shell = os.environ.get(environment.PROJECT_NAME)
-    if shell:
-        return shell, Source.SHELL
+def _name(
+    folder: Path, found: tuple[Path, ...], variables: dict[str, str], *, shell: bool
+) -> tuple[str, Source]:
+    exported = os.environ.get(environment.PROJECT_NAME)
+    if shell and exported:
+        return exported, Source.SHELL
     if variables.get(environment.PROJECT_NAME):
         return variables[environment.PROJECT_NAME], Source.ENV_FILE
     for file in reversed(found):
@@ -136,13 +142,20 @@ def record(project: str) -> Record | None:
 
 def formerly(here: Path) -> tuple[str, ...]:
     """Return the projects that this user ran in this very folder while it had another name."""
-    inode = here.stat().st_ino
-    found = []
+    found = _of_inode(here.stat().st_ino)
+    return tuple(project for project, known in found if known.path != str(here) and not _is_there(known))
+
+
+def ran(here: Path) -> tuple[str, ...]:
+    """Return the projects that this user ran last in this very folder, under the name that it has now."""
+    return tuple(project for project, known in _of_inode(here.stat().st_ino) if known.path == str(here))
+
+
+def _of_inode(inode: int) -> Iterator[tuple[str, Record]]:
     for file in sorted((state_folder() / "projects").glob("*.json")):
         known = record(file.stem)
-        if known and known.inode == inode and known.path != str(here) and not _is_there(known):
-            found.append(file.stem)
-    return tuple(found)
+        if known and known.inode == inode:
+            yield file.stem, known
 
 
 def _is_there(known: Record) -> bool:

@@ -153,13 +153,21 @@ def _serves(service: Service, observed: Observed) -> bool:
     return not service.one_shot and bool(built or _SERVERS.search(name) or _STORES.search(name))
 
 
+@dataclass(frozen=True)
+class Maker:
+    """The project that made a volume: where it was last, and whether it still is there."""
+
+    path: str
+    there: bool
+
+
 def check_volumes(
-    services: Iterable[Service], desired: Desired, observed: Observed, is_there: Callable[[str, str], bool]
+    services: Iterable[Service], desired: Desired, observed: Observed, maker: Callable[[str, str], Maker]
 ) -> None:
     """Raise ProjectError for a database's volume that another project made.
 
-    One that is declared `external` is refused as long as that project is there: `is_there` is asked with a
-    folder and a name.
+    One that is declared `external` is refused as long as that project is there: `maker` is asked with its
+    name and the folder in which the volume was made.
     """
     declared = {volume.name: volume for volume in desired.volumes}
     for service in services:
@@ -168,10 +176,10 @@ def check_volumes(
             volume = declared.get(mount.source)
             if found is None or volume is None or found.project in ("", desired.project):
                 continue
-            path = found.labels.get(names.PATH, "")
-            if path == desired.path or (volume.external and not is_there(path, found.project)):
+            made = maker(found.project, found.labels.get(names.PATH, ""))
+            if made.path == desired.path or (volume.external and not made.there):
                 continue
-            where = f" ({path})" if path else ""
+            where = f" ({made.path})" if made.path else ""
             raise ProjectError(
                 f"services.{service.name}: volume {volume.name} belongs to project {found.project}{where}.",
                 f"Give volumes.{volume.key} another `name:` in compose.yaml, or none.",
