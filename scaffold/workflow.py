@@ -95,7 +95,7 @@ def examine(
                 observed = _observed(session, desired)
             desired = desired.with_builds(builds.result())
     with clock.phase("plan"):
-        notes = _checked(session, desired, observed, wishes.new_data)
+        notes = desired.warnings + _checked(session, desired, observed, wishes.new_data)
         notes += planning.left_alone(desired, observed)
         notes += (_remote(engine),) if engine.machine else ()
         made = planning.plan(desired, observed, wishes)
@@ -462,7 +462,7 @@ def apply(
         report,
         waiting.prove,
         cancellation,
-        session.variables,
+        {**session.variables, **situation.desired.given},
         _volume_made(situation.desired),
         session.allowed,
         session.thorough,

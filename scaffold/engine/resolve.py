@@ -9,14 +9,17 @@ import re
 import signal
 import stat
 import subprocess
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from scaffold import files
 from scaffold.engine import plugins
 from scaffold.engine.endpoint import chosen
 from scaffold.errors import ProjectError, ScaffoldError
 from scaffold.project.checkout import Checkout
+from scaffold.stack import complaints as known
 
 if TYPE_CHECKING:
     from scaffold.stack.desired import Desired
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 120.0
 """Seconds for Compose, which may have to fetch an `include:` with git."""
+_CONFIG = ("config", "--format", "json")
 _LARGEST = 16_384
 """Bytes that a secret has at most; what is larger is a bundle of certificates."""
 
@@ -47,22 +51,9 @@ class Resolving:
     def begin(cls, checkout: Checkout, environment: Mapping[str, str] | None = None) -> Self:
         """Start resolving; `environment` is the process's own by default."""
         # All profiles: a service that is switched off is not an orphan.
-        arguments = ("--profile", "*", "config", "--format", "json")
-        process = subprocess.Popen(
-            [*plugins.command("compose"), *arguments],
-            cwd=checkout.path,
-            env=chosen().environment(os.environ if environment is None else environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            # Ctrl-C is for this program: a Compose that it ended would look like a wrong compose.yaml.
-            # Nothing needs to end it with this program, and what would takes a slower way to start it.
-            process_group=0,
-        )
-        _limit(process.pid)
-        return cls(process, checkout, environment or os.environ)
+        arguments = ("--profile", "*", *_CONFIG)
+        given = os.environ if environment is None else environment
+        return cls(_asked(checkout, given, *arguments), checkout, given)
 
     def end(self) -> None:
         """Leave no process behind when the result is not wanted after all."""
@@ -74,6 +65,35 @@ class Resolving:
 
     def result(self, profiles: tuple[str, ...] = ()) -> Desired:
         """Return the project. Raises ProjectError with Compose's own words when it cannot be read."""
+        profiles = profiles or self._checkout.profiles
+        code, output, complaints = self._answer()
+        switched_off: Collection[str] = ()
+        if code and known.lacks_env_file(complaints) and "*" not in profiles:
+            # Compose reads none of a service that is switched off: this is what it makes of the others.
+            active = [word for name in profiles for word in ("--profile", name)]
+            self._process = _asked(self._checkout, self._environment, *active, *_CONFIG)
+            code, output, complaints = self._answer()
+            switched_off = _services_in(self._checkout.config_files)
+        if code in (-signal.SIGXCPU, -signal.SIGKILL) or (code and _EXHAUSTED.search(complaints)):
+            raise _too_much(
+                f"Compose needs more than {_SECONDS} seconds of the processor or {_MEMORY >> 30} GB for it"
+            )
+        if code != 0:
+            raise _unusable(complaints, self._checkout)
+        try:
+            read = self._read(output, profiles)
+        except RecursionError as error:
+            raise _too_much("it is nested too deep") from error
+        present = {service.name for service in read.services}
+        return replace(
+            read,
+            config_files=tuple(map(str, self._checkout.config_files)),
+            inactive=tuple(sorted({*read.inactive, *switched_off} - present)),
+            warnings=(*known.warnings(complaints), *read.warnings),
+        )
+
+    def _answer(self) -> tuple[int, str, str]:
+        """Return exit code, output and complaints once Compose has ended."""
         try:
             output, complaints = self._process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -82,40 +102,87 @@ class Resolving:
                 "`docker compose config` shows what it waits for: a pipe that `env_file:`, `include:` or "
                 "`extends:` names, or a git address that does not answer.",
             ) from None
-        code = self._process.returncode
-        if code in (-signal.SIGXCPU, -signal.SIGKILL) or (code and _EXHAUSTED.search(complaints)):
-            raise _too_much(
-                f"Compose needs more than {_SECONDS} seconds of the processor or {_MEMORY >> 30} GB for it"
-            )
-        if code != 0:
-            raise _unusable(complaints, self._checkout)
-        try:
-            return self._read(output, profiles)
-        except RecursionError as error:
-            raise _too_much("it is nested too deep") from error
+        return self._process.returncode, output, complaints
 
     def _read(self, output: str, profiles: tuple[str, ...]) -> Desired:
-        from dataclasses import replace
-
         from scaffold.stack import desired
 
-        try:
-            document = _plain(json.loads(output))
-        except ValueError as error:
-            raise ProjectError(f"Docker Compose's answer cannot be used: {files.why(error)}.") from error
-        if not isinstance(document, Mapping):
-            raise ProjectError("compose.yaml cannot be used: it describes nothing.")
-        read = desired.read(
-            document,
-            str(self._checkout.path),
-            profiles or self._checkout.profiles,
-            self._checkout.variables | dict(self._environment),
-        )
+        document = _document(output)
+        given = self._values(desired.variables(document))
+        read = desired.read(document, str(self._checkout.path), profiles, given)
         secret = read.secret_files
-        read = read.with_secrets(
-            lambda: [(name, _content(path)) for name, path in secret], self._checkout.variables
+        return read.with_secrets(
+            lambda: [(name, _content(path)) for name, path in secret], {**self._checkout.variables, **given}
         )
-        return replace(read, config_files=tuple(map(str, self._checkout.config_files)))
+
+    def _values(self, names: Collection[str]) -> dict[str, str]:
+        """Return what secrets and configs take from variables, each byte as Compose gives it.
+
+        The output of `config` has no values for them. A service on standard input that names them gets
+        them, from the shell or from .env in whatever way that is written.
+        """
+        if not names:
+            return {}
+        probe = {"services": {"probe": {"image": "probe", "environment": sorted(names)}}}
+        process = _asked(
+            self._checkout,
+            {**self._environment, "COMPOSE_PROFILES": ""},
+            *("--file", "-", "--project-directory", str(self._checkout.path), "--project-name", "probe"),
+            *_CONFIG,
+            takes_input=True,
+        )
+        output, complaints = process.communicate(json.dumps(probe), timeout=PATIENCE)
+        if process.returncode:
+            raise _unusable(complaints, self._checkout)
+        services = _document(output)["services"]
+        return {name: value for name, value in services["probe"]["environment"].items() if value is not None}
+
+
+def _asked(
+    checkout: Checkout, environment: Mapping[str, str], *arguments: str, takes_input: bool = False
+) -> subprocess.Popen[str]:
+    """Return Compose on its way, in the checkout's folder whichever way led there."""
+    process = subprocess.Popen(
+        [*plugins.command("compose"), *arguments],
+        cwd=checkout.path,
+        # `${PWD}` in compose.yaml, and what is relative to it, is the project's folder for everybody.
+        env=chosen().environment({**environment, "PWD": str(checkout.path)}),
+        stdin=subprocess.PIPE if takes_input else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",  # Compose knows no other, whatever the locale
+        errors="replace",
+        # Ctrl-C is for this program: a Compose that it ended would look like a wrong compose.yaml.
+        # Nothing needs to end it with this program, and what would takes a slower way to start it.
+        process_group=0,
+    )
+    _limit(process.pid)
+    return process
+
+
+def _document(output: str) -> Mapping[str, Any]:
+    try:
+        # `config` doubles each `$` of its output, in keys too, to protect it from a second interpolation.
+        document = json.loads(output.replace("$$", "$"))
+    except ValueError as error:
+        raise ProjectError(f"Docker Compose's answer cannot be used: {files.why(error)}.") from error
+    if not isinstance(document, Mapping):
+        raise ProjectError("compose.yaml cannot be used: it describes nothing.")
+    return document
+
+
+def _services_in(paths: Collection[Path]) -> frozenset[str]:
+    """Return the services that files name, switched on or off; an `include:` is not followed."""
+    import yaml
+
+    found: set[str] = set()
+    for path in paths:
+        with contextlib.suppress(yaml.YAMLError, OSError, ValueError, RecursionError):
+            document = yaml.safe_load(files.text(path))
+            services = document.get("services") if isinstance(document, Mapping) else None
+            found.update(map(str, services) if isinstance(services, Mapping) else ())
+    return frozenset(found)
 
 
 def _limit(process: int) -> None:
@@ -147,19 +214,7 @@ def _content(path: str) -> str:
     return content.decode(errors="surrogateescape") if len(content) <= _LARGEST else ""
 
 
-def _plain(value: object) -> object:
-    """Undo the `$$` with which `config` protects its output from a second interpolation."""
-    if isinstance(value, str):
-        return value.replace("$$", "$")
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
-
-
 def _unusable(complaints: str, checkout: Checkout) -> ScaffoldError:
-    from scaffold.stack import complaints as known
     from scaffold.stack.request import KEYS
 
     place = _no_yaml(checkout) if re.search(r"\byaml: |mapping values|cannot unmarshal", complaints) else None

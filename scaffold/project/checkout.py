@@ -70,6 +70,12 @@ def find(start: Path) -> Checkout:
         found = config_files(folder)
         if found:
             return Checkout(folder, found)
+    named = _setting(real, "COMPOSE_FILE")
+    if named:
+        raise UsageError(
+            f"COMPOSE_FILE names {named}, and nothing of that is in {real}.",
+            f"Correct it in {real / environment.FILE} or in this shell.",
+        )
     _refuse_other_kinds(real)
     raise UsageError(
         f"There is no project here: no compose.yaml in {real} or above it.",

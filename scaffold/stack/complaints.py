@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -70,6 +71,11 @@ CAUSES = (
         "Make it your own with `sudo chown $USER {path}`.",
     ),
     Cause(
+        r"^stat (?P<path>\S+): no such file or directory",
+        "{path}, which COMPOSE_FILE names, does not exist",
+        "Create it, or correct COMPOSE_FILE in {folder}/.env or in this shell.",
+    ),
+    Cause(
         r"open (?P<path>\S+): no such file or directory",
         "{path} does not exist",
         "Create {path}, or remove it from compose.yaml.",
@@ -102,6 +108,18 @@ def explained(complaints: str, folder: str, known: Iterable[str]) -> Verdict:
         return found
     last = lines[-1] if lines else "docker compose config failed"
     return Verdict(last.strip().rstrip("."), f"Check it with `docker compose config` in {folder}.")
+
+
+def lacks_env_file(complaints: str) -> bool:
+    """Return whether a file that `env_file:` names is not there."""
+    return bool(re.search(r"env file \S+ not found", complaints))
+
+
+def warnings(complaints: str) -> tuple[str, ...]:
+    """Return what Compose warns of, each once: a variable that is not set, a key without effect."""
+    found = re.findall(r'level=warning msg=("(?:[^"\\]|\\.)*")', complaints)
+    said = dict.fromkeys(str(json.loads(text)) for text in found)
+    return tuple(text for text in said if "`version` is obsolete" not in text)
 
 
 def _misspelt(complaints: str, known: Iterable[str]) -> Mapping[str, str]:

@@ -201,6 +201,10 @@ class Desired:
     inactive: tuple[str, ...] = ()
     """Services whose profile is not active: neither started nor orphans."""
     config_files: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    """What is to be known of compose.yaml though it can be used, in sentences."""
+    given: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """The values of the variables that secrets and configs name."""
     secrets: tuple[str, ...] = ()
     """The names of all secrets that compose.yaml declares."""
     secret_files: tuple[tuple[str, str], ...] = ()
@@ -323,6 +327,17 @@ def container_names(desired: Desired, service: Service) -> dict[str, int]:
     return {container_name(desired, service, n): n for n in range(1, service.replicas + 1)}
 
 
+def variables(document: Mapping[str, object]) -> frozenset[str]:
+    """Return the variables that secrets and configs are taken from; `config` prints no values of them."""
+    root = Reader(document, "")
+    return frozenset(
+        reader.text("environment")
+        for key in ("secrets", "configs")
+        for _, reader in root.readers(key)
+        if reader.has("environment")
+    )
+
+
 def read(
     document: Mapping[str, object],
     path: str,
@@ -366,6 +381,7 @@ def read(
             sorted({name for _, reader in root.readers("services") for name in reader.texts("profiles")})
         ),
         inactive=tuple(sorted(inactive)),
+        given=context.variables,
         secrets=tuple(context.secrets),
         secret_files=tuple(
             (key, reader.text("file")) for key, reader in context.secrets.items() if reader.has("file")

@@ -449,7 +449,7 @@ def _file(
         if variable not in variables:
             raise ProjectError(f"{definition.path}: variable {variable} is not set.", "Set it in .env.")
         content = variables[variable]
-    if not content:
+    if not content and not variable:
         return None, None
     mode = item.raw("mode")
     return None, InlineFile(
