@@ -20,6 +20,7 @@ from scaffold.generate import apply
 from scaffold.generate.merge.objects import Scratch
 from scaffold.generate.merge.threeway import Labels, Sides, merge
 from scaffold.project import checkout
+from tests.soak import SOAK
 
 BASE = {"a.txt": "1\n", "folder/b.txt": "b\n", "gone.txt": "g\n", "swap": "file\n", "run.sh": "#!/bin/sh\n"}
 NEW = {
@@ -258,7 +259,7 @@ base, new = {**tests.BASE, **tests.MANY}, {**tests.NEW, **tests.MANY_NEW}
 print("ready", flush=True)
 tests.update(Path(sys.argv[1]), Path(sys.argv[2]), base, new)
 """
-KILLS = 200 if os.environ.get("SCAFFOLD_SOAK") else 12
+KILLS = 200 if SOAK else 12
 
 
 def test_killed_at_any_moment_is_undone_by_the_next_command(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import scaffold
 from scaffold.errors import ScaffoldError
 from scaffold.generate import requirements
 from tests.repositories import ANSWERS, TINY, commit, git, repository, write
+from tests.soak import SOAK
 from tests.test_errors import where
 
 SCAFFOLD = str(Path(sys.executable).with_name("scaffold"))
@@ -230,7 +231,7 @@ def test_disk_that_cannot_take_the_template_is_named(
 # ── odd files ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-FILES = 10_000 if os.environ.get("SCAFFOLD_SOAK") else 1000
+FILES = 10_000 if SOAK else 1000
 
 
 def test_thousands_of_files_are_made_and_updated(tmp_path: Path) -> None:

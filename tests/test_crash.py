@@ -19,18 +19,19 @@ from tests.conftest import MEASURED, named
 from tests.crash import compose
 from tests.crash.daemon import SUBNET, Daemon, daemon
 from tests.crash.proxy import Cut, proxied
-from tests.crash.rounds import SCENES, SOAK, Score, calls, cut_off, killed, prepare, recovered, sample
+from tests.crash.rounds import SCENES, Score, calls, cut_off, killed, prepare, recovered, spread
 from tests.crash.subject import Subject, subject
 from tests.projects import Project, handwritten, until
+from tests.soak import SOAK, left_to_the_soak, sample
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(7200 if SOAK else 600)]
 
-CUTS = 3
+CUTS = 2
 """Calls that are cut in `make test`, for each scene and each kind of cut."""
-KILLS = 100 if SOAK else 20
+KILLS = 100 if SOAK else 6
 LONGEST = {"first start": 4.0, "recreate": 3.0, "down": 2.0}
 """Seconds within which a kill comes; about what the command takes on a slow machine."""
-FIRST_STARTS = 30 if SOAK else 3
+FIRST_STARTS = 30 if SOAK else 2
 ENGINE_KILLS = 10 if SOAK else 2
 COMPOSE_KILLS = 30
 SEED = 20261124
@@ -90,7 +91,7 @@ def test_run_recovers_after_being_cut_off_at_any_call(
     upstream = place()
     sequence = calls(victim, scene, tmp_path / "sock", upstream)
     score = Score(f"cut off {cut}, {scene}, {len(sequence)} calls")
-    for at in sample(len(sequence), CUTS):
+    for at in spread(len(sequence), CUTS):
         what = f"call {at}, {sequence[at - 1]}"
         score.take(what, partial(cut_off, victim, scene, tmp_path / "sock", upstream, at, cut))
     show(score)
@@ -194,7 +195,7 @@ def test_disk_full_during_a_build_is_named_and_mended(own_engine: Daemon, switch
     recovered(switched)
 
 
-@pytest.mark.skipif(not SOAK, reason="the comparison belongs to the soak")
+@left_to_the_soak
 def test_compose_beside_it(
     engine: docker.DockerClient, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
@@ -276,7 +277,10 @@ def mongo(engine: docker.DockerClient, project_name: str, tmp_path: Path) -> Pro
     return project
 
 
-@pytest.mark.parametrize(("script", "things"), [("undefined", "0"), ("db.things.insertOne({a: 1})", "1")])
+WRITTEN = ("db.things.insertOne({a: 1})", "1")
+
+
+@pytest.mark.parametrize(("script", "things"), sample((("undefined", "0"), WRITTEN), (WRITTEN,)))
 def test_mongo_without_its_user_is_only_explained(mongo: Project, script: str, things: str) -> None:
     _without_login(mongo, script)
     done = mongo.scaffold("run", code=1)

@@ -23,12 +23,12 @@ from tests.lying import honest
 from tests.lying.engine import lying
 from tests.lying.lies import BY_NAME, LIES, Lie
 from tests.lying.trial import COMMANDS, attempt
+from tests.soak import SOAK
 
 LIMIT = 25.0
 """Seconds for a command whose calls may take two each, on a busy machine."""
 SOON = 5.0
 """Seconds from a signal to the end of a command, on a busy machine."""
-SOAK = bool(os.environ.get("SCAFFOLD_SOAK"))
 _ROUND = sorted(COMMANDS)
 PAIRS = [
     (lie, name)

@@ -9,10 +9,11 @@ import random
 import pytest
 
 from scaffold.engine.leaks import Searcher, _Looking
+from scaffold.stack import environment
 from scaffold.stack.leaks import needles
-from scaffold.stack.secrets import Known, Secret, declared, values
-from tests.leaks.blind import pack, tar, zip_of
-from tests.leaks.cases import CERTIFICATE_LINES, CERTIFICATE_PEM, KEY_PEM, PASSWORD
+from scaffold.stack.secrets import Known, Secret, declared, known_of, values
+from tests.leaks.blind import BLIND, pack, tar, zip_of
+from tests.leaks.cases import CASES, CERTIFICATE_LINES, CERTIFICATE_PEM, KEY_PEM, PASSWORD, Case
 
 PACKED = {
     "a pack of git": pack(),
@@ -34,6 +35,21 @@ def found(search: Searcher, data: bytes, step: int = 1 << 20) -> set[tuple[str, 
 def test_packed_file_is_looked_into_however_it_comes(data: bytes, step: int) -> None:
     search = Searcher(needles([Known("DB_PASSWORD", Secret(PASSWORD))]))
     assert found(search, data, step) == {("DB_PASSWORD", "packed")}
+
+
+FORMS = [case for case in CASES + BLIND if case.is_form]
+
+
+@pytest.mark.parametrize("case", FORMS, ids=[case.name for case in FORMS])
+def test_secret_is_found_in_every_form(case: Case) -> None:
+    search = Searcher(needles(known_of(environment.parse(case.env).items())))
+    files = [content for path, content in case.files.items() if path != "Dockerfile"]
+    names = {
+        name
+        for content in files
+        for name, _ in found(search, content.encode() if isinstance(content, str) else content)
+    }
+    assert set(case.finds) <= names
 
 
 def test_key_is_found_and_its_certificate_is_not() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from scaffold.stack.observed import Observed
 from scaffold.stack.plan import plan
 from tests.inspected import documents, typed
 from tests.projects import SCAFFOLD, handwritten, surroundings
+from tests.soak import SOAK
 
 RECORDER = f"""#!{sys.executable} -SE
 import json, os, sys
@@ -104,7 +104,7 @@ def container(found: list[Any]) -> tuple[dict[str, str], list[str], dict[str, st
 @pytest.mark.parametrize("shell", ["bash -euo pipefail", "sh -eu"])
 @given(variables=st.dictionaries(name, value, max_size=4), literal=value, word=value)
 @settings(
-    max_examples=300 if os.environ.get("SCAFFOLD_SOAK") else 15,
+    max_examples=300 if SOAK else 15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import threading
 from collections import Counter
@@ -40,14 +39,14 @@ from tests import changes
 from tests.changes import Document
 from tests.model import MISHAPS, Model, view, walk
 from tests.projects import Project, handwritten
+from tests.soak import SOAK
 
-SOAK = bool(os.environ.get("SCAFFOLD_SOAK"))
 CHAINS = 1000 if SOAK else 120
 LENGTH = 5
 """Chains of changes in the model, and changes in each."""
-APPLIED = 500 if SOAK else 60
+APPLIED = 500 if SOAK else 30
 """Changes that are applied on the real engine."""
-PROJECTS = 25 if SOAK else 5
+PROJECTS = 25 if SOAK else 3
 
 KINDS = (
     *(CreateContainer, CreateNetwork, CreateVolume, StartContainer, StopContainer),

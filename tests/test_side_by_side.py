@@ -16,12 +16,12 @@ from docker.errors import NotFound
 
 from tests.conftest import MEASURED, named
 from tests.crash.daemon import daemon
-from tests.crash.rounds import SOAK
 from tests.projects import Project, get, handwritten, until
+from tests.soak import SOAK
 
 pytestmark = pytest.mark.engine
 
-CHECKOUTS = 20 if SOAK else 8
+CHECKOUTS = 20 if SOAK else 5
 COMPOSE = """\
 services:
   app:

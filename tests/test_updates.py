@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,8 @@ import pytest
 from tests.corpus import adoption, measure, wild
 from tests.corpus.edits import EDITS
 from tests.corpus.measure import Case, Outcome
+from tests.soak import SOAK
 
-SOAK = bool(os.environ.get("SCAFFOLD_SOAK"))
 pytestmark = pytest.mark.skipif(
     not SOAK, reason="fetches templates and takes minutes: make soak PART=updates"
 )

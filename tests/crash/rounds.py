@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -13,18 +12,17 @@ from pathlib import Path
 from tests.crash.proxy import Cut, proxied
 from tests.crash.subject import Subject
 from tests.projects import SCAFFOLD, surroundings
+from tests.soak import SOAK
 
-SOAK = os.environ.get("SCAFFOLD_SOAK") == "1"
-"""Whether to take all the time that there is."""
 SCENES = ("first start", "recreate", "down")
 ENGINE_ERROR = 1
 
 
-def sample(count: int, wanted: int) -> range | list[int]:
+def spread(count: int, wanted: int) -> range | list[int]:
     """Return which of so many calls to break: all of them in a soak, otherwise some, evenly spread."""
     if SOAK or count <= wanted:
         return range(1, count + 1)
-    return sorted({1 + round(index * (count - 1) / (wanted - 1)) for index in range(wanted)})
+    return sorted({1 + round((index + 0.5) * (count - 1) / wanted) for index in range(wanted)})
 
 
 @dataclass

@@ -42,6 +42,11 @@ class Case:
     place: str = ""
     """A word of the place that has to be named too."""
 
+    @property
+    def is_form(self) -> bool:
+        """Whether it is about the form of a secret in a file: no engine is needed to find it."""
+        return self.files.get("Dockerfile") == COPY and self.compose == "build: ."
+
 
 def _zip(name: str, text: str) -> bytes:
     made = io.BytesIO()
