@@ -2,7 +2,7 @@
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 FAULTS_ARGS ?=
-PART ?= property crash side_by_side oracle
+PART ?= property crash side_by_side leaks oracle
 PYTHON ?= python3
 export PYTHON
 

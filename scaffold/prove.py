@@ -95,14 +95,15 @@ class Waiting:
         return how if how in (RUNNING, DONE) else f"{how} after {time.monotonic() - begun:.2f} s"
 
     def _wait(self, service: Service, name: str, watched: Watched, deadline: float) -> str:
-        with engine_errors(f"container {name}"):
-            now = observe.inspect(self.engine, name)
         if service.one_shot:
+            with engine_errors(f"container {name}"):
+                now = observe.inspect(self.engine, name)
             return self._complete(service, name, now, watched, deadline)
+        now = self._between_restarts(service, name, watched, deadline)
         checked = bool(service.ready_path or service.ports or _is_checked(service, now))
         if now.state == "exited" and now.exit_code == 0 and not checked:
             return DONE
-        if now.state not in ("running", "restarting"):
+        if now.state != "running":
             raise NotReady(f"{service.name} exited with code {now.exit_code}.")
         database = databases.database_in(service, now.config)
         if database:
@@ -124,6 +125,18 @@ class Waiting:
             return self._healthy(service, name, watched, deadline)
         self._refuse_unchecked(service)
         return RUNNING
+
+    def _between_restarts(self, service: Service, name: str, watched: Watched, deadline: float) -> Container:
+        """Return the container once it is up, or has ended: while it restarts it has no address to ask."""
+        while True:
+            watched.news.clear()
+            with engine_errors(f"container {name}"):
+                now = observe.inspect(self.engine, name)
+            if now.state != "restarting":
+                return now
+            if watched.ended.is_set() or time.monotonic() > deadline:
+                raise NotReady(f"{service.name} exits again and again.")
+            watched.news.wait(min(1.0, max(0.0, deadline - time.monotonic())))
 
     def _refuse_unchecked(self, service: Service) -> None:
         """Raise ProjectError, as Compose does, when somebody waits for a health that nothing looks at."""

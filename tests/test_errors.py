@@ -364,6 +364,20 @@ def test_app_that_crashes_again_and_again_is_not_waited_for(tmp_path: Path, proj
     assert time.monotonic() - begun < 30
 
 
+def test_app_that_has_crashed_before_anybody_looks_is_not_called_running(
+    tmp_path: Path, project_name: str
+) -> None:
+    """While it restarts it has no address: the path that it is asked for is not left out."""
+    project = app_of(tmp_path / project_name, "import sys; sys.exit('no configuration')", restart="always")
+    code = project.folder.joinpath("compose.yaml").read_text()
+    begun = code.index("    command:")
+    ended = code.index("\n", begun)
+    text = code[:begun] + "    command: ['false']" + code[ended:]
+    project.folder.joinpath("compose.yaml").write_text(text)
+    for _ in range(3):
+        explained(project.scaffold("run", code=1), "exited 3 times with code 1")
+
+
 def test_app_that_listens_on_loopback_inside_its_container(tmp_path: Path, project_name: str) -> None:
     project = app_of(tmp_path / project_name, f"import os; os.environ['HOST'] = '127.0.0.1'\n{SERVES}")
     explained(project.scaffold("run", "--timeout", "3", code=1), "127.0.0.1:8000 only", "0.0.0.0")
