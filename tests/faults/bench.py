@@ -32,6 +32,8 @@ IN_VAIN = "4"
 HEALTHY_PATIENCE = "90"
 LONGEST = 180
 """Seconds after which a command is taken to hang."""
+API = "1.44"
+"""The version of the engine's interface spoken here: dozens of clients at once need not each ask for it."""
 WORKERS = 3
 
 APP = """\
@@ -249,7 +251,7 @@ def scene(client: docker.DockerClient, prefix: str) -> Iterator[Scene]:
 
 def examine(fault: Fault, prefix: str) -> Outcome:
     """Break a project, run it, and do what the verdict says."""
-    with contextlib.closing(docker.from_env()) as client, scene(client, prefix) as stage:
+    with contextlib.closing(docker.from_env(version=API)) as client, scene(client, prefix) as stage:
         fate = fault.body(stage)
         next(fate)
         with contextlib.closing(fate):
@@ -297,7 +299,7 @@ def ask_compose(fault: Fault, prefix: str) -> bool | None:
     """Return whether what `docker compose up --wait` prints on the same fault names its cause."""
     if not fault.compared:
         return None
-    with contextlib.closing(docker.from_env()) as client, scene(client, prefix) as stage:
+    with contextlib.closing(docker.from_env(version=API)) as client, scene(client, prefix) as stage:
         fate = fault.body(stage)
         next(fate)
         with contextlib.closing(fate):

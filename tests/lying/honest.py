@@ -13,12 +13,14 @@ COMPOSE = """\
 services:
   db:
     image: postgres:18
+    stop_grace_period: 1s
     environment: {POSTGRES_PASSWORD: "${POSTGRES_PASSWORD}"}
     volumes: ["data:/var/lib/postgresql"]
     ports: ["127.0.0.1:${DB_PORT}:5432"]
   task:
     image: debian:trixie-slim
     command: ["true"]
+    stop_grace_period: 1s
 volumes:
   data: {}
 """
