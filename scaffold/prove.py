@@ -6,7 +6,7 @@ import http.client
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scaffold.data import database as databases
@@ -128,14 +128,20 @@ class Waiting:
 
     def _between_restarts(self, service: Service, name: str, watched: Watched, deadline: float) -> Container:
         """Return the container once it is up, or has ended: while it restarts it has no address to ask."""
+        for now in self._looks(name, watched, deadline):
+            if now.state != "restarting":
+                return now
+        raise NotReady(f"{service.name} exits again and again.")
+
+    def _looks(self, name: str, watched: Watched, deadline: float) -> Iterator[Container]:
+        """Yield the container now, and again as its events say when to look, until it ends or time is up."""
         while True:
             watched.news.clear()
             with engine_errors(f"container {name}"):
                 now = observe.inspect(self.engine, name)
-            if now.state != "restarting":
-                return now
+            yield now
             if watched.ended.is_set() or time.monotonic() > deadline:
-                raise NotReady(f"{service.name} exits again and again.")
+                return
             watched.news.wait(min(1.0, max(0.0, deadline - time.monotonic())))
 
     def _refuse_unchecked(self, service: Service) -> None:
@@ -255,18 +261,13 @@ class Waiting:
         )
 
     def _healthy(self, service: Service, name: str, watched: Watched, deadline: float) -> str:
-        """Wait for the engine's own health check; its events say when to look."""
-        while True:
-            watched.news.clear()
-            with engine_errors(f"container {name}"):
-                now = observe.inspect(self.engine, name)
+        """Wait for the engine's own health check."""
+        for now in self._looks(name, watched, deadline):
             if now.health == "healthy":
                 return "healthy"
             if now.health == "unhealthy":
                 raise NotReady(f"{service.name} is unhealthy.")
-            if watched.ended.is_set() or time.monotonic() > deadline:
-                raise NotReady(f"{service.name} has not become healthy in time.")
-            watched.news.wait(min(1.0, max(0.0, deadline - time.monotonic())))
+        raise NotReady(f"{service.name} has not become healthy in time.")
 
     def _verdict(self, service: Service, name: str, watched: Watched, error: NotReady) -> ScaffoldError:
         """Say why a service is not ready, with the last lines of its log."""

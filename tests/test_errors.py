@@ -369,11 +369,8 @@ def test_app_that_has_crashed_before_anybody_looks_is_not_called_running(
 ) -> None:
     """While it restarts it has no address: the path that it is asked for is not left out."""
     project = app_of(tmp_path / project_name, "import sys; sys.exit('no configuration')", restart="always")
-    code = project.folder.joinpath("compose.yaml").read_text()
-    begun = code.index("    command:")
-    ended = code.index("\n", begun)
-    text = code[:begun] + "    command: ['false']" + code[ended:]
-    project.folder.joinpath("compose.yaml").write_text(text)
+    file = project.folder / "compose.yaml"
+    file.write_text(re.sub("command: .*", "command: ['false']", file.read_text()))
     for _ in range(3):
         explained(project.scaffold("run", code=1), "exited 3 times with code 1")
 

@@ -19,7 +19,6 @@ from scaffold.engine import plugins
 from scaffold.engine.endpoint import chosen
 from scaffold.errors import ProjectError, ScaffoldError
 from scaffold.project.checkout import Checkout
-from scaffold.stack import complaints as known
 
 if TYPE_CHECKING:
     from scaffold.stack.desired import Desired
@@ -68,12 +67,17 @@ class Resolving:
         profiles = profiles or self._checkout.profiles
         code, output, complaints = self._answer()
         switched_off: Collection[str] = ()
-        if code and known.lacks_env_file(complaints) and "*" not in profiles:
-            # Compose reads none of a service that is switched off: this is what it makes of the others.
-            active = [word for name in profiles for word in ("--profile", name)]
-            self._process = _asked(self._checkout, self._environment, *active, *_CONFIG)
-            code, output, complaints = self._answer()
-            switched_off = _services_in(self._checkout.config_files)
+        warnings: tuple[str, ...] = ()
+        if complaints:  # most projects cause none, and what knows them takes long to import
+            from scaffold.stack import complaints as known
+
+            if code and known.lacks_env_file(complaints) and "*" not in profiles:
+                # Compose reads none of a service that is switched off: this is what it makes of the others.
+                active = [word for name in profiles for word in ("--profile", name)]
+                self._process = _asked(self._checkout, self._environment, *active, *_CONFIG)
+                code, output, complaints = self._answer()
+                switched_off = _services_in(self._checkout.config_files)
+            warnings = known.warnings(complaints)
         if code in (-signal.SIGXCPU, -signal.SIGKILL) or (code and _EXHAUSTED.search(complaints)):
             raise _too_much(
                 f"Compose needs more than {_SECONDS} seconds of the processor or {_MEMORY >> 30} GB for it"
@@ -89,13 +93,16 @@ class Resolving:
             read,
             config_files=tuple(map(str, self._checkout.config_files)),
             inactive=tuple(sorted({*read.inactive, *switched_off} - present)),
-            warnings=(*known.warnings(complaints), *read.warnings),
+            warnings=warnings,
         )
 
-    def _answer(self) -> tuple[int, str, str]:
-        """Return exit code, output and complaints once Compose has ended."""
+    def _answer(self, given: str | None = None) -> tuple[int, str, str]:
+        """Return exit code, output and complaints of Compose, which may be given a file on standard input.
+
+        Raises ProjectError when it does not come to an end.
+        """
         try:
-            output, complaints = self._process.communicate(timeout=PATIENCE)
+            output, complaints = self._process.communicate(given, timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             raise ProjectError(
                 f"Docker Compose has not said within {PATIENCE:g} seconds what compose.yaml means.",
@@ -124,15 +131,15 @@ class Resolving:
         if not names:
             return {}
         probe = {"services": {"probe": {"image": "probe", "environment": sorted(names)}}}
-        process = _asked(
+        self._process = _asked(
             self._checkout,
             {**self._environment, "COMPOSE_PROFILES": ""},
             *("--file", "-", "--project-directory", str(self._checkout.path), "--project-name", "probe"),
             *_CONFIG,
             takes_input=True,
         )
-        output, complaints = process.communicate(json.dumps(probe), timeout=PATIENCE)
-        if process.returncode:
+        code, output, complaints = self._answer(json.dumps(probe))
+        if code:
             raise _unusable(complaints, self._checkout)
         services = _document(output)["services"]
         return {name: value for name, value in services["probe"]["environment"].items() if value is not None}
@@ -215,6 +222,7 @@ def _content(path: str) -> str:
 
 
 def _unusable(complaints: str, checkout: Checkout) -> ScaffoldError:
+    from scaffold.stack import complaints as known
     from scaffold.stack.request import KEYS
 
     place = _no_yaml(checkout) if re.search(r"\byaml: |mapping values|cannot unmarshal", complaints) else None
