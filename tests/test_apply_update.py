@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import journal
 from scaffold.errors import Locked, ProjectError
-from scaffold.generate import apply
+from scaffold.generate import apply, journal
 from scaffold.generate.merge.objects import Scratch
 from scaffold.generate.merge.threeway import Labels, Sides, merge
 from scaffold.project import checkout

@@ -17,7 +17,7 @@ PACKAGE = Path(scaffold.__file__).parent
 VENDORS = {
     "copier": "scaffold.generate",
     "docker": "scaffold.engine",
-    "questionary": "scaffold.prompts",
+    "questionary": "scaffold.console.prompts",
     "typer": "scaffold.cli",
 }
 
@@ -26,18 +26,14 @@ VENDORS = {
 FLOORS = (
     ("__main__",),
     ("cli",),
-    ("passwords", "console"),
-    ("reach", "doctor", "boot"),
+    ("console",),
+    ("doctor", "fleet"),
     ("watch",),
-    ("workflow",),
-    ("prove", "guard"),
-    ("postmortem", "session"),
-    ("claims",),
+    ("run",),
     ("engine",),
     ("project",),
-    ("data", "generate", "prompts"),
-    ("clock",),
-    ("stack", "journal"),
+    ("data", "generate"),
+    ("stack",),
     ("interrupt", "errors", "files", "characters", "numbers", "__version__"),
 )
 HEIGHT = {name: -depth for depth, names in enumerate(FLOORS) for name in names}

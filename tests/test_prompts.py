@@ -10,11 +10,11 @@ import sys
 import pexpect
 import pytest
 
-from scaffold import prompts
+from scaffold.console import prompts
 from scaffold.errors import UsageError
 
 SCRIPT = """
-from scaffold import prompts
+from scaffold.console import prompts
 from scaffold.errors import ScaffoldError
 try:
     print("got", repr({call}))
@@ -90,7 +90,7 @@ HOSTILE = r"\x1b[2J\r\x9b1A\u202e\u200b\x07"
 """As Python and scaffold spell it."""
 QUESTIONS = f"""
 import questionary
-from scaffold import prompts
+from scaffold.console import prompts
 with prompts.session():
     print("got", questionary.text("Sure {HOSTILE}", default="{HOSTILE}").unsafe_ask() == "{HOSTILE}")
     choices = ["a", "b{HOSTILE}"]

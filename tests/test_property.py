@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scaffold import workflow
 from scaffold.interrupt import Cancellation
 from scaffold.project import checkout
-from scaffold.session import opened
+from scaffold.run import workflow
+from scaffold.run.session import opened
 from scaffold.stack import desired as wish
 from scaffold.stack.desired import Desired
 from scaffold.stack.plan import Plan, Wishes, plan, stop, teardown

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from scaffold import console, prompts
+from scaffold import console
 from scaffold.cli import consent, options
 from scaffold.cli.update import folder_of, looking
+from scaffold.console import prompts
 from scaffold.errors import UsageError
 
 

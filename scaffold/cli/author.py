@@ -172,7 +172,7 @@ def try_out(
 def _booted(
     template: Template, cases: Sequence[Case], without: Sequence[Mapping[str, object]]
 ) -> Iterator[tuple[str, float, tuple[Problem, ...]]]:
-    from scaffold import boot
+    from scaffold.fleet import boot
 
     with contextlib.closing(boot.boots(template, cases, without)) as boots:
         for number, made in enumerate(boots, 1):

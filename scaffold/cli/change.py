@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold import console, prompts
+from scaffold import console
 from scaffold.cli import options
 from scaffold.cli.working import carry_out, changing, explained, tear_down, told, working
-from scaffold.clock import Clock
+from scaffold.console import prompts
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, Flag, on_signals
 from scaffold.project import checkout as checkouts
-from scaffold.session import Session, opened
+from scaffold.run.clock import Clock
+from scaffold.run.session import Session, opened
 
 if TYPE_CHECKING:
+    from scaffold.run.workflow import Situation
     from scaffold.stack.plan import Plan
-    from scaffold.workflow import Situation
 
 Where = Annotated[
     Path | None,
@@ -93,7 +94,7 @@ def run(
         session.new_data = tuple(new_data or ())
         # Compose is at work already; these take as long as it does.
         with clock.phase("import"):
-            from scaffold import workflow
+            from scaffold.run import workflow
             from scaffold.stack.plan import Wishes
 
         wishes = Wishes(build=build, recreate=recreate, show_secrets=show_secrets, new_data=session.new_data)
@@ -190,7 +191,7 @@ def env(
             variables = session.variables
             changed = session.renew() if renew else {}
             if rename is not None:
-                from scaffold import claims
+                from scaffold.run import claims
 
                 claims.rename(session.engine, checkout, rename)
             for note in session.notes:
@@ -251,7 +252,7 @@ def plan(
     checkout = checkouts.find(place(where, project))
     allowed = frozenset(allow_secret or ())
     with opened(checkout, profiles=tuple(profile or ()), allowed=allowed) as session:
-        from scaffold import workflow
+        from scaffold.run import workflow
         from scaffold.stack.plan import Wishes
 
         situation = workflow.examine(session, Wishes(show_secrets=show_secrets))
@@ -280,7 +281,7 @@ def stop(
     """
     checkout = checkouts.find(place(where, project))
     with changing(checkout, "stop", no_wait=no_wait, explain=explain) as (cancellation, session):
-        from scaffold import workflow
+        from scaffold.run import workflow
         from scaffold.stack import plan as planning
 
         steps = planning.stop(session.desired, workflow.observe(session))
@@ -309,7 +310,7 @@ def down(
     """
     checkout = checkouts.find(place(where, project))
     with changing(checkout, "down", no_wait=no_wait, explain=explain) as (cancellation, session):
-        from scaffold import workflow
+        from scaffold.run import workflow
         from scaffold.stack import plan as planning
 
         observed = workflow.observe(session)
@@ -354,7 +355,7 @@ def destroy(
     """
     checkout = checkouts.find(place(where, project))
     with changing(checkout, "destroy", no_wait=no_wait, explain=explain) as (cancellation, session):
-        from scaffold import workflow
+        from scaffold.run import workflow
         from scaffold.stack import plan as planning
 
         _check_name(session.desired.project, yes_delete_data)
@@ -431,7 +432,7 @@ def _show(
 ) -> None:
     """Print a plan, or the docker commands for it."""
     if not commands:
-        from scaffold import workflow
+        from scaffold.run import workflow
 
         console.plan(workflow.telling(situation).plan, session.desired.project, as_json=as_json)
         return
@@ -462,8 +463,8 @@ def _ended(session: Session, steps: Plan, said: str, *, as_json: bool, quiet: bo
 
 def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
     """Follow the logs until Ctrl-C, then stop the project; end also when everything has ended by itself."""
-    from scaffold import reach, workflow
     from scaffold.engine import logs
+    from scaffold.run import selection, workflow
     from scaffold.stack import plan as planning
 
     interrupted = Flag()
@@ -476,7 +477,7 @@ def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
             # Ctrl-C stops the project, whenever it comes.
             cancellation.finishing(),
         ):
-            sources = reach.log_sources(session, None)
+            sources = selection.log_sources(session, None)
             write = console.log([label for label, _ in sources], cancellation.request)
             logs.show(session.engine, sources, write, follow=True, tail_lines=20, stop=interrupted)
             if cancellation.requested:

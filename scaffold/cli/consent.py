@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold import console, prompts
+from scaffold import console
+from scaffold.console import prompts
 from scaffold.errors import ScaffoldError
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from scaffold import console, prompts
+from scaffold import console
 from scaffold.cli import options
 from scaffold.cli.change import Where, place
+from scaffold.console import prompts
 from scaffold.doctor.finding import Finding
 from scaffold.errors import UsageError
 from scaffold.project import checkout as checkouts

@@ -13,7 +13,7 @@ from scaffold.cli import completion, options
 from scaffold.cli.working import explained, working
 from scaffold.errors import ProjectError, UsageError
 from scaffold.project import checkout as checkouts
-from scaffold.session import opened
+from scaffold.run.session import opened
 
 Arguments = Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="Passed on as they are.")]
 
@@ -34,12 +34,12 @@ def shell(
       scaffold shell
       scaffold shell db
     """
-    from scaffold import reach
     from scaffold.engine import inside
+    from scaffold.run import selection
     from scaffold.stack import typed
 
     with opened(checkouts.find(project)) as session:
-        container = reach.entered(session, service)
+        container = selection.entered(session, service)
         name = session.desired.project
     if explain:
         why = "a shell beside its first process"
@@ -66,12 +66,12 @@ def execute(
       scaffold exec db df -h
       scaffold exec --explain app env
     """
-    from scaffold import reach
     from scaffold.engine import inside
+    from scaffold.run import selection
     from scaffold.stack import typed
 
     with opened(checkouts.find(project)) as session:
-        container = reach.entered(session, service)
+        container = selection.entered(session, service)
         name = session.desired.project
     if explain:
         why = "a command beside its first process"
@@ -101,9 +101,9 @@ def db(
       scaffold db -- -c 'select count(*) from items'
       scaffold db < script.sql
     """
-    from scaffold import passwords, reach
     from scaffold.data import database as databases
     from scaffold.engine import inside
+    from scaffold.run import passwords, selection
     from scaffold.stack import typed
 
     checkout = checkouts.find(project)
@@ -128,7 +128,7 @@ def db(
             passwords.put(session, found)
             console.note(f"{found.service} has the password of .env now. Go on with `scaffold run`.")
             return
-        container = reach.entered(session, found.service)
+        container = selection.entered(session, found.service)
         name = session.desired.project
     command = databases.client_command(found, arguments or (), terminal=sys.stdin.isatty())
     if explain:

@@ -17,7 +17,7 @@ from scaffold.cli.working import carry_out, changing, explained, told
 from scaffold.errors import Interrupted, ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation, Flag, on_signals
 from scaffold.project import checkout as checkouts
-from scaffold.session import opened
+from scaffold.run.session import opened
 
 if TYPE_CHECKING:
     from scaffold.stack.everyday import Attachment, Event, ProjectNetwork, ProjectVolume, Usage
@@ -51,7 +51,7 @@ def ps(
       scaffold ps --json
     """
     with opened(checkouts.find(project)) as session:
-        from scaffold import workflow
+        from scaffold.run import workflow
         from scaffold.stack import status, typed
 
         if explain:
@@ -88,12 +88,12 @@ def stats(
     stop = Flag()
     cancellation = Cancellation()
     with opened(checkouts.find(project)) as session:
-        from scaffold import reach
         from scaffold.engine import usage
+        from scaffold.run import selection
         from scaffold.stack import typed
 
         name = session.desired.project
-        names = reach.running(session, service)
+        names = selection.running(session, service)
         if explain:
             lines = typed.stats([container for _, container in names], follow=follow)
             explained(lines, name, as_json=as_json)
@@ -369,7 +369,7 @@ def restart(
     checkout = checkouts.find(project)
     begun = time.monotonic()
     with changing(checkout, "restart", no_wait=no_wait, explain=explain) as (cancellation, session):
-        from scaffold import reach, workflow
+        from scaffold.run import selection, workflow
         from scaffold.stack import explain as explaining
         from scaffold.stack import restart as planning
         from scaffold.stack.steps import Prove
@@ -379,7 +379,7 @@ def restart(
         steps = planning.restart(situation.desired, situation.observed, [service] if service else [])
         if not steps.changes:
             if service:
-                raise reach.absent(situation.desired, situation.observed, service)
+                raise selection.absent(situation.desired, situation.observed, service)
             raise ScaffoldError("There is nothing to restart.", "Start it with `scaffold run`.")
         if explain:
             lines = explaining.commands(steps, situation.desired, session.variables)
@@ -420,12 +420,12 @@ def kill(
     """
     # Not under the project's lock: it is meant for a container that something else waits for.
     with opened(checkouts.find(project)) as session:
-        from scaffold import reach
         from scaffold.engine import signals
+        from scaffold.run import selection
         from scaffold.stack import typed
 
         name = session.desired.project
-        containers = reach.alive(session, service)
+        containers = selection.alive(session, service)
         if explain:
             explained(typed.kill(containers, signal), name, as_json=as_json)
             return
@@ -460,8 +460,8 @@ def cp(
       scaffold cp app:/app/report.csv .
       scaffold cp ./fixtures db:/tmp/
     """
-    from scaffold import reach
     from scaffold.engine import inside
+    from scaffold.run import selection
     from scaffold.stack import typed
 
     places = [_INSIDE.fullmatch(text) for text in (source, target)]
@@ -472,7 +472,7 @@ def cp(
         )
     with opened(checkouts.find(project)) as session:
         words = [
-            f"{reach.existing(session, place['service'])[0].name}:{place['path']}" if place else text
+            f"{selection.existing(session, place['service'])[0].name}:{place['path']}" if place else text
             for text, place in zip((source, target), places, strict=True)
         ]
         name = session.desired.project

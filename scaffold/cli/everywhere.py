@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold import console, prompts
+from scaffold import console
 from scaffold.cli import completion, options
 from scaffold.cli.working import explained, politely
+from scaffold.console import prompts
 from scaffold.errors import ScaffoldError, UsageError
 from scaffold.interrupt import Cancellation
 from scaffold.project import checkout as checkouts
@@ -135,10 +136,10 @@ def clean(
       scaffold clean myapp-1a2b3c4d --delete-data myapp-1a2b3c4d_db-data
     """
     named = tuple(delete_data or ())
-    from scaffold import guard
     from scaffold.engine import oneoff
     from scaffold.engine import projects as reader
     from scaffold.engine.client import Engine
+    from scaffold.run import guard
     from scaffold.stack import projects as planning
 
     with Engine() as engine:

@@ -13,7 +13,7 @@ from scaffold.cli import completion, options
 from scaffold.cli.working import carry_out, changing, explained
 from scaffold.errors import UsageError
 from scaffold.project import checkout as checkouts
-from scaffold.session import Session, opened
+from scaffold.run.session import Session, opened
 
 if TYPE_CHECKING:
     from scaffold.stack.everyday import ProjectImage
@@ -67,8 +67,8 @@ def images(
 
 
 def _clean(session: Session, *, explain: bool, as_json: bool) -> None:
-    from scaffold import workflow
     from scaffold.engine import images as reader
+    from scaffold.run import workflow
     from scaffold.stack import typed
 
     name = session.desired.project
@@ -151,7 +151,7 @@ def build(
         write_env=True,
         allowed=frozenset(allow_secret or ()),
     ) as (cancellation, session):
-        from scaffold import workflow
+        from scaffold.run import workflow
         from scaffold.stack import explain as explaining
         from scaffold.stack import images as planning
 
@@ -213,7 +213,7 @@ def pull(
         profiles=tuple(profile or ()),
         write_env=True,
     ) as (cancellation, session):
-        from scaffold import workflow
+        from scaffold.run import workflow
         from scaffold.stack import explain as explaining
         from scaffold.stack import images as planning
 

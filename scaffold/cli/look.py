@@ -13,7 +13,7 @@ from scaffold.cli.working import explained
 from scaffold.errors import Interrupted
 from scaffold.interrupt import Cancellation, Flag, on_signals
 from scaffold.project import checkout as checkouts
-from scaffold.session import opened
+from scaffold.run.session import opened
 
 
 def status(
@@ -31,7 +31,7 @@ def status(
     """
     checkout = checkouts.find(place(where, project))
     with opened(checkout) as session:
-        from scaffold import workflow
+        from scaffold.run import workflow
         from scaffold.stack import typed
 
         if explain:
@@ -76,15 +76,15 @@ def logs(
       scaffold logs -f app
       scaffold logs db --tail 50
     """
-    from scaffold import reach
     from scaffold.engine import logs as reader
+    from scaffold.run import selection
     from scaffold.stack import typed
 
     checkout = checkouts.find(project)
     ended = Flag()
     cancellation = Cancellation()
     with opened(checkout) as session:
-        sources = reach.log_sources(session, service)
+        sources = selection.log_sources(session, service)
         if explain:
             names = [name for _, name in sources]
             lines = typed.logs(names, follow=follow, tail=tail, timestamps=timestamps)

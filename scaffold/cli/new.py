@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold import console, prompts
+from scaffold import console
 from scaffold.cli import consent
 from scaffold.cli.completion import templates as complete
+from scaffold.console import prompts
 from scaffold.errors import UsageError
 from scaffold.project.checkout import COMPOSE_FILES
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from scaffold import console, journal, prompts
+from scaffold import console
 from scaffold.cli import consent, options
+from scaffold.console import prompts
 from scaffold.errors import UsageError
+from scaffold.generate import journal
 
 if TYPE_CHECKING:
     from scaffold.generate.sources import Template

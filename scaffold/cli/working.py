@@ -11,13 +11,13 @@ from scaffold.errors import Interrupted, ScaffoldError
 from scaffold.interrupt import Cancellation, on_signals
 from scaffold.project import checkout as checkouts
 from scaffold.project import lock as locks
-from scaffold.session import Session, opened
+from scaffold.run.session import Session, opened
 
 if TYPE_CHECKING:
     from scaffold.engine.apply import Applied
+    from scaffold.run.workflow import Situation
     from scaffold.stack.explain import Command
     from scaffold.stack.plan import Plan
-    from scaffold.workflow import Situation
 
 
 _LAST_LOOK = 5.0
@@ -101,7 +101,7 @@ def carry_out(
     verbose: bool = False,
 ) -> Applied:
     """Do the plan of a situation and show its progress; an interruption says what is there now."""
-    from scaffold import workflow
+    from scaffold.run import workflow
 
     with (
         told_what_is_there(session),
@@ -113,7 +113,7 @@ def carry_out(
 @contextlib.contextmanager
 def told_what_is_there(session: Session) -> Iterator[None]:
     """Let an interruption say what is there now; where the engine cannot be asked, that it was one."""
-    from scaffold import workflow
+    from scaffold.run import workflow
 
     try:
         yield
@@ -128,7 +128,7 @@ def told_what_is_there(session: Session) -> Iterator[None]:
 
 def tear_down(session: Session, steps: Plan, cancellation: Cancellation, *, quiet: bool) -> None:
     """Do a plan that only stops and removes."""
-    from scaffold import workflow
+    from scaffold.run import workflow
 
     situation = workflow.Situation(session.desired, workflow.EMPTY, steps)
     carry_out(session, situation, cancellation, timeout=60.0, quiet=quiet)

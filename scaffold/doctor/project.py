@@ -17,7 +17,7 @@ from scaffold.errors import ScaffoldError
 from scaffold.project import unignored as git_state
 from scaffold.project.checkout import Checkout
 from scaffold.project.state import state_folder
-from scaffold.session import opened
+from scaffold.run.session import opened
 from scaffold.stack import mounts
 from scaffold.stack.desired import Desired
 

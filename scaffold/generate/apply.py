@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold import journal
 from scaffold.errors import ProjectError, ScaffoldError
 from scaffold.generate import git as program
+from scaffold.generate import journal
 from scaffold.generate.merge.objects import (
     Conflicted,
     Entry,

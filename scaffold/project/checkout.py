@@ -10,8 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold import files, journal
+from scaffold import files
 from scaffold.errors import ProjectError, UsageError
+from scaffold.generate import journal
 from scaffold.stack import environment
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")

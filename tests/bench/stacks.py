@@ -20,7 +20,7 @@ from docker.errors import APIError, NotFound
 from scaffold.data import database as databases
 from scaffold.data.model import Database, Ready
 from scaffold.project import checkout as checkouts
-from scaffold.session import opened
+from scaffold.run.session import opened
 from scaffold.stack import desired as wish
 from scaffold.stack import names
 from tests.bench import measure

@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from scaffold.clock import Clock
 from scaffold.errors import UsageError
 from scaffold.interrupt import Cancellation, side_by_side
 from scaffold.project import completions, first_starts, folders, places, proofs
 from scaffold.project import lock as locks
 from scaffold.project.proofs import Proof
-from scaffold.session import Session
+from scaffold.run.clock import Clock
+from scaffold.run.session import Session
 from scaffold.stack import desired as wish
 from scaffold.stack import identity, names, once, status
 from scaffold.stack import plan as planning
@@ -118,7 +118,7 @@ def _check_new_data(desired: Desired, wished: Collection[str]) -> None:
 def check_sharing(session: Session, desired: Desired, observed: Observed, plan: Plan) -> None:
     """Raise ProjectError before anything is started that would share a data directory with somebody else."""
     if plan.changes:
-        from scaffold import claims
+        from scaffold.run import claims
 
         claims.check_sharing(session.engine, desired, observed, plan.changes)
 
@@ -140,7 +140,7 @@ def guarded(
     """Return the situation once its databases' storage is known. Raises DataRefused; changes nothing."""
     if not situation.plan.changes:
         return situation
-    from scaffold import guard
+    from scaffold.run import guard
 
     with (clock or Clock()).phase("look into the databases' storage"):
         steps = situation.plan.changes
@@ -170,7 +170,7 @@ def images_first(situation: Situation) -> Situation | None:
 
 def removable(session: Session, observed: Observed, steps: Plan) -> None:
     """Raise DataRefused when the steps remove a container that has the rows of a database in itself."""
-    from scaffold import guard
+    from scaffold.run import guard
 
     guard.check(session.engine, session.desired, observed, steps.changes)
 
@@ -215,7 +215,7 @@ def _checked(
     session: Session, desired: Desired, observed: Observed, consent: Collection[str] = ()
 ) -> tuple[str, ...]:
     """Return what is to be said of the project's name, once it is certain that it is this checkout's."""
-    from scaffold import claims
+    from scaffold.run import claims
 
     return (*session.notes, *claims.check(session.engine, session.checkout, desired, observed, consent))
 
@@ -282,7 +282,7 @@ def after(session: Session, done: Situation) -> Situation:
 
 def look_again(session: Session, done: Situation, cancellation: Cancellation) -> None:
     """Raise NotReady for a service that has ended since it was seen running: nobody asked it anything."""
-    from scaffold.prove import Waiting
+    from scaffold.run.readiness import Waiting
 
     for service in done.desired.services:
         for container in () if service.one_shot else done.observed.of_service(service.name):
@@ -433,7 +433,7 @@ def apply(
     """Do the plan; see engine.apply.apply for what is raised."""
     from scaffold.engine.apply import Work
     from scaffold.engine.apply import apply as walk
-    from scaffold.prove import Waiting
+    from scaffold.run.readiness import Waiting
 
     steps = [item.step for item in situation.plan.steps]
 

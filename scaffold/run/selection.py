@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scaffold import workflow
 from scaffold.errors import ScaffoldError
-from scaffold.session import Session
+from scaffold.run import workflow
+from scaffold.run.session import Session
 from scaffold.stack import once
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Container, Observed

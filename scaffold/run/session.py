@@ -127,8 +127,8 @@ class Session:
 
     def _named(self, default: str, declared: Mapping[str, str]) -> str:
         """Return the name that .env has, or that it gets."""
-        from scaffold import claims
         from scaffold.project import folders
+        from scaffold.run import claims
 
         if self.checkout.env_file.exists() and environment.PROJECT_NAME not in declared:
             path = self.checkout.path

@@ -272,7 +272,7 @@ class Waiting:
     def _verdict(self, service: Service, name: str, watched: Watched, error: NotReady) -> ScaffoldError:
         """Say why a service is not ready, with the last lines of its log."""
         # Most runs never need the causes that are known: a tenth of what they would import.
-        from scaffold import postmortem
+        from scaffold.run import evidence
         from scaffold.stack import verdict
 
         with engine_errors(f"container {name}"):
@@ -287,7 +287,7 @@ class Waiting:
         refused = databases.explain(database, lines, self._place(service, database)) if database else None
         if refused:
             return refused
-        evidence = postmortem.gather(
+        left = evidence.gather(
             self.engine,
             self.desired,
             service,
@@ -299,19 +299,19 @@ class Waiting:
             out_of_memory=watched.oom,
             log=lines,
         )
-        found = verdict.explain(evidence)
+        found = verdict.explain(left)
         return NotReady(found.message, found.hint, evidence=lines[-EVIDENCE:])
 
     def _place(self, service: Service, database: Database) -> Place:
         """Return where a database has its data, for what its log says of that."""
-        from scaffold import postmortem
+        from scaffold.run import evidence
         from scaffold.stack import mounts
 
         found = mounts.targets(service)
         target = mounts.holding(found, database.kind.mount_path(database)) or ""
         volume = found.get(target, "").partition(":")[0]
         named = volume if volume in service.volumes else ""
-        return Place(named, service.image, postmortem.limits(self.desired, service))
+        return Place(named, service.image, evidence.limits(self.desired, service))
 
 
 class Unanswered(NotReady):

@@ -12,12 +12,12 @@ from scaffold.engine import inside, oneoff, volume_files
 from scaffold.engine.apply import stop
 from scaffold.engine.client import engine_errors
 from scaffold.errors import NotReady, ScaffoldError
-from scaffold.reach import entered
-from scaffold.session import Session
+from scaffold.run.selection import entered
+from scaffold.run.session import Session
+from scaffold.run.workflow import observe
 from scaffold.stack import plan as planning
 from scaffold.stack.desired import Service
 from scaffold.stack.steps import StopContainer
-from scaffold.workflow import observe
 
 PATIENCE = 30.0
 """Seconds for a server without authentication to come up on an existing volume."""
