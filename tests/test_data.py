@@ -14,6 +14,7 @@ from scaffold.data import database as databases
 from scaffold.data.model import Database, NotYet, OneOff
 from scaffold.data.mongo import Mongo
 from scaffold.data.postgres import Postgres
+from scaffold.diagnose.database import explain
 from scaffold.errors import NotReady, ProjectError
 from scaffold.stack.desired import Service
 
@@ -350,7 +351,7 @@ def refusal(version: str, readable: str) -> str:
 )
 def test_log_is_explained(database: Database, line: str, message: str, hint: str) -> None:
     log = ["the line before", *line.splitlines(), *["a later line"] * 40]
-    refused = databases.explain(database, log)
+    refused = explain(database, log)
     assert refused is not None
     assert refused.hint is not None
     assert message in refused.message
@@ -362,4 +363,4 @@ def test_log_is_explained(database: Database, line: str, message: str, hint: str
 
 @pytest.mark.parametrize("database", [POSTGRES, MONGO], ids=lambda database: database.kind.name)
 def test_a_log_without_a_known_cause_explains_nothing(database: Database) -> None:
-    assert databases.explain(database, ["LOG:  database system is ready to accept connections"]) is None
+    assert explain(database, ["LOG:  database system is ready to accept connections"]) is None

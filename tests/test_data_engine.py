@@ -11,6 +11,7 @@ import pytest
 
 from scaffold.data import database as databases
 from scaffold.data.model import Attempt, Command, Database, NotYet, OneOff, Ready, Refused
+from scaffold.diagnose.database import explain
 from scaffold.stack.desired import Service
 
 pytestmark = pytest.mark.engine
@@ -193,7 +194,7 @@ def test_volume_of_an_older_postgres_is_explained_from_the_log(project_name: str
     ready(container, start(container, volume, postgres(15)))
     remove(container)
     newer = start(container, volume, postgres(17))
-    refused = databases.explain(newer, log_of(container))
+    refused = explain(newer, log_of(container))
     assert refused is not None
     assert "database of PostgreSQL 15, and the image is PostgreSQL 17" in refused.message
     assert "Put `image: postgres:15` back" in str(refused.hint)
@@ -207,7 +208,7 @@ def test_postgres_18_on_the_old_path_is_explained_from_the_log(project_name: str
     assert database is not None
     mount = f"{volume}:/var/lib/postgresql/data"
     docker("run", "-d", "--name", container, "-v", mount, "--env", "POSTGRES_PASSWORD=x", "postgres:18")
-    refused = databases.explain(database, log_of(container))
+    refused = explain(database, log_of(container))
     assert refused is not None
     assert "mounted" in refused.message
 

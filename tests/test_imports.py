@@ -31,6 +31,7 @@ FLOORS = (
     ("watch",),
     ("run",),
     ("engine",),
+    ("diagnose",),
     ("project",),
     ("data", "generate"),
     ("stack",),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.stack import complaints
+from scaffold.diagnose import compose
 from tests.projects import Project, handwritten
 
 COMPOSE = """\
@@ -104,4 +104,4 @@ def test_warnings_are_passed_on_once() -> None:
         'time="2026-11-26T19:41:04Z" level=warning msg="The \\"A\\" variable is not set."\n'
         'time="2026-11-26T19:41:04Z" level=warning msg="/x/compose.yaml: `version` is obsolete"\n'
     )
-    assert complaints.warnings(said) == ('The "A" variable is not set.',)
+    assert compose.warnings(said) == ('The "A" variable is not set.',)

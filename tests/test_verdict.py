@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from scaffold.engine import refusals, remains
-from scaffold.stack import complaints
+from scaffold.diagnose import compose, engine
+from scaffold.diagnose.container import Evidence, Program, explain
+from scaffold.diagnose.log import headline
+from scaffold.engine import remains
 from scaffold.stack.desired import Port, Service
-from scaffold.stack.verdict import Evidence, Program, explain, headline
 
 BODY = {"HostConfig": {"Binds": ["/home/me/shop/start.sh:/start.sh:ro"], "Memory": 64 * 2**20}}
 
@@ -162,13 +163,13 @@ def test_tables_of_the_kernel_give_addresses_and_ports() -> None:
 
 def test_misspelt_key_is_recognised() -> None:
     said = "validating /shop/compose.yaml: services.app Additional property enviroment is not allowed"
-    found = complaints.explained(said, "/shop", ["environment", "image"])
+    found = compose.explained(said, "/shop", ["environment", "image"])
     assert found.message == "services.app: there is no key `enviroment`"
     assert found.hint == "Did you mean `environment`?"
 
 
 def test_unknown_complaint_stays_in_composes_own_words() -> None:
-    found = complaints.explained('time="…" level=warning msg="x"\nsomething new.\n', "/shop", [])
+    found = compose.explained('time="…" level=warning msg="x"\nsomething new.\n', "/shop", [])
     assert found.message == "something new"
     assert "docker compose config" in found.hint
 
@@ -178,7 +179,7 @@ def test_unknown_refusal_loses_its_layers_only() -> None:
         "failed to create task for container: failed to create shim task: OCI runtime create failed: "
         "runc create failed: unable to start container process: something new: unknown"
     )
-    assert refusals.explained(said).message == "something new"
+    assert engine.explained(said).message == "something new"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_unknown_refusal_loses_its_layers_only() -> None:
     ],
 )
 def test_source_of_a_mount_that_does_not_exist_is_named(said: str) -> None:
-    found = refusals.explained(said)
+    found = engine.explained(said)
     assert found.message == "/shop/code is to be mounted, and does not exist"
     assert found.hint.startswith("Create /shop/code, or correct")
 
@@ -205,4 +206,4 @@ def test_source_of_a_mount_that_does_not_exist_is_named(said: str) -> None:
     ],
 )
 def test_refused_pull_names_the_registry(reference: str, said: str, message: str) -> None:
-    assert message in refusals.unpulled(reference, said).message
+    assert message in engine.unpulled(reference, said).message

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from scaffold.data.model import Attempt, Command, Database, Kind, NotYet, OneOff, Place, Ready, Refused
+from scaffold.data.model import Attempt, Command, Database, Kind, NotYet, OneOff, Ready, Refused
 from scaffold.data.mongo import Mongo
 from scaffold.data.postgres import Postgres
-from scaffold.errors import DataRefused, NotReady, ProjectError
+from scaffold.errors import NotReady, ProjectError
 from scaffold.stack.desired import Service
 from scaffold.stack.secrets import MASK
 
@@ -23,7 +23,6 @@ POLL = 0.015
 TRY = 3.0
 """Seconds that one try may take: a live server answers sooner, a hung one must not hold up Ctrl-C."""
 
-ANYWHERE = Place()
 KINDS: tuple[Kind, ...] = (Postgres(), Mongo())
 
 
@@ -139,14 +138,6 @@ def set_password(database: Database) -> Command | OneOff:
             "Set it in the service's `environment`, from a variable of .env.",
         )
     return database.kind.set_password(database, database.user, database.password)
-
-
-def explain(database: Database, log: Sequence[str], place: Place = ANYWHERE) -> DataRefused | None:
-    """Return why the server does not start on its volume, read from its log; None when that does not say.
-
-    Pass a few hundred lines: MongoDB prints some forty more after the one that counts.
-    """
-    return database.kind.explain(database, log, place)
 
 
 def _split(image: str) -> tuple[str, str]:

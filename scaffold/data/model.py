@@ -184,9 +184,6 @@ class Kind(Protocol):
         None where an empty one says nothing: MongoDB makes a collection with the first document in it.
         """
 
-    def explain(self, database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
-        """Return why the server does not start on its volume, read from its log."""
-
 
 def port_of(command: Sequence[str], default: int) -> int:
     """Return the port that the words of a server's command name."""

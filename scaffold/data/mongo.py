@@ -17,7 +17,6 @@ from scaffold.data.model import (
     Database,
     NotYet,
     OneOff,
-    Place,
     Ready,
     Refused,
     Stage,
@@ -145,11 +144,6 @@ class Mongo:
 
     def objects(self, database: Database) -> tuple[str, ...] | None:  # noqa: ARG002 - the same for all
         return None
-
-    def explain(self, database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
-        from scaffold.data import mongo_verdict
-
-        return mongo_verdict.explain(database, log, place)
 
 
 def _silence(host: str, port: int, timeout: float) -> str:

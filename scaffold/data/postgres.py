@@ -15,7 +15,6 @@ from scaffold.data.model import (
     Contents,
     Database,
     NotYet,
-    Place,
     Ready,
     Refused,
     Stage,
@@ -127,11 +126,6 @@ class Postgres:
 
     def objects(self, database: Database) -> tuple[str, ...]:
         return self.client_command(database, ("--no-psqlrc", "-Atqc", _OBJECTS), terminal=False)
-
-    def explain(self, database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
-        from scaffold.data import postgres_verdict
-
-        return postgres_verdict.explain(database, log, place)
 
 
 def _login(

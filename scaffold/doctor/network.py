@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from scaffold.diagnose.engine import bare, unpulled
 from scaffold.doctor.finding import Finding, fine, note, wrong
-from scaffold.engine import children, observe, plugins, refusals
+from scaffold.engine import children, observe, plugins
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.endpoint import chosen
 from scaffold.engine.wire import Refused
@@ -40,9 +41,9 @@ def registry(engine: Engine, reference: str) -> Finding:
         return note("registry", f"No registry reachable: no answer in {PATIENCE} seconds.", _MIRROR)
     else:
         return fine("registry", f"the engine can pull {reference}")
-    found = refusals.unpulled(reference, said)
+    found = unpulled(reference, said)
     if "cannot be reached" in found.message:
-        return note("registry", f"No registry reachable from the engine ({refusals.bare(said)}).", _MIRROR)
+        return note("registry", f"No registry reachable from the engine ({bare(said)}).", _MIRROR)
     if observe.image_id(engine, reference):
         return fine("registry", f"it answers; {reference} is here already")
     return wrong("registry", f"{reference} cannot be pulled: {found.message}.", found.hint)

@@ -454,7 +454,7 @@ def _until_cancelled(
 
 
 def _unpulled(reference: str, said: str, variables: Mapping[str, str]) -> EngineError:
-    from scaffold.engine import refusals
+    from scaffold.diagnose.engine import unpulled
 
-    found = refusals.unpulled(reference, said, variables.get("REGISTRY", ""))
+    found = unpulled(reference, said, variables.get("REGISTRY", ""))
     return EngineError(f"Image {reference} cannot be pulled: {found.message}.", found.hint)

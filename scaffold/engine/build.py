@@ -21,6 +21,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from scaffold.diagnose.cause import Cause, Verdict, first
+from scaffold.diagnose.log import headline
 from scaffold.engine import children, context, plugins
 from scaffold.engine.endpoint import chosen, settings
 from scaffold.errors import (
@@ -34,7 +36,6 @@ from scaffold.errors import (
 from scaffold.stack import buildx
 from scaffold.stack.desired import Build
 from scaffold.stack.secrets import hide, is_secret, masked
-from scaffold.stack.verdict import Cause, Verdict, first, headline
 
 OLDEST_BUILDX = (0, 13)
 """The first one with --progress=rawjson."""

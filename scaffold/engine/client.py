@@ -294,9 +294,9 @@ def _refused(what: str, error: Refused) -> EngineError:
     # The engine answers 500 to these; there is no code to tell them apart.
     if "port is already allocated" in text or "address already in use" in text:
         return PortTaken(f"{what}: {_last_clause(text)}.", "Change the port in .env, or stop what holds it.")
-    from scaffold.engine import refusals
+    from scaffold.diagnose.engine import explained
 
-    verdict = refusals.explained(text)
+    verdict = explained(text)
     return EngineError(f"{what}: {verdict.message}.", verdict.hint or None)
 
 

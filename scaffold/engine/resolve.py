@@ -69,7 +69,7 @@ class Resolving:
         switched_off: Collection[str] = ()
         warnings: tuple[str, ...] = ()
         if complaints:  # most projects cause none, and what knows them takes long to import
-            from scaffold.stack import complaints as known
+            from scaffold.diagnose import compose as known
 
             if code and known.lacks_env_file(complaints) and "*" not in profiles:
                 # Compose reads none of a service that is switched off: this is what it makes of the others.
@@ -222,7 +222,7 @@ def _content(path: str) -> str:
 
 
 def _unusable(complaints: str, checkout: Checkout) -> ScaffoldError:
-    from scaffold.stack import complaints as known
+    from scaffold.diagnose import compose as known
     from scaffold.stack.request import KEYS
 
     place = _no_yaml(checkout) if re.search(r"\byaml: |mapping values|cannot unmarshal", complaints) else None

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 from scaffold import files
 from scaffold.data import database as databases
+from scaffold.diagnose.container import Evidence, Program, program_of, size_limits, source_of
+from scaffold.diagnose.log import headline
 from scaffold.engine import remains
 from scaffold.engine.client import Engine
-from scaffold.stack import verdict
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Container
-from scaffold.stack.verdict import Evidence, Program
 
 
 def gather(
@@ -34,7 +34,7 @@ def gather(
     ended = exits > 0 or container.state in ("exited", "dead")
     # What was asked directly has said more than its health check.
     asked = databases.database_of(service) or (service.ready_path and engine.is_local)
-    path = verdict.program_of(log) if ended else None
+    path = program_of(log) if ended else None
     return Evidence(
         service=service,
         waiting=waiting,
@@ -60,7 +60,7 @@ def limits(desired: Desired, service: Service) -> tuple[str, ...]:
         for volume in desired.volumes
         if volume.name in service.volumes
     ]
-    return verdict.size_limits(service, volumes)
+    return size_limits(service, volumes)
 
 
 def _state(container: Container) -> Mapping[str, object]:
@@ -75,12 +75,12 @@ def _health(state: Mapping[str, object]) -> str | None:
     last = entries[-1] if isinstance(entries, list) and entries else {}
     if not last.get("ExitCode"):
         return None
-    return verdict.headline(str(last.get("Output", "")).strip().splitlines())
+    return headline(str(last.get("Output", "")).strip().splitlines())
 
 
 def _program(engine: Engine, service: Service, container: str, path: str) -> Program:
     """Return how the file begins that could not be executed; containers that have ended show theirs too."""
-    source = verdict.source_of(service, path)
+    source = source_of(service, path)
     with contextlib.suppress(OSError):
         if source:
             return Program(path, source, files.begin(source, remains.BEGIN))

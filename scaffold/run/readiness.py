@@ -272,8 +272,9 @@ class Waiting:
     def _verdict(self, service: Service, name: str, watched: Watched, error: NotReady) -> ScaffoldError:
         """Say why a service is not ready, with the last lines of its log."""
         # Most runs never need the causes that are known: a tenth of what they would import.
+        from scaffold.diagnose.container import explain as of_container
+        from scaffold.diagnose.database import explain as of_database
         from scaffold.run import evidence
-        from scaffold.stack import verdict
 
         with engine_errors(f"container {name}"):
             now = observe.inspect(self.engine, name)
@@ -284,7 +285,7 @@ class Waiting:
                 "Repeat the command: it goes on where it stopped.",
             )
         database = databases.database_in(service, now.config)
-        refused = databases.explain(database, lines, self._place(service, database)) if database else None
+        refused = of_database(database, lines, self._place(service, database)) if database else None
         if refused:
             return refused
         left = evidence.gather(
@@ -299,7 +300,7 @@ class Waiting:
             out_of_memory=watched.oom,
             log=lines,
         )
-        found = verdict.explain(left)
+        found = of_container(left)
         return NotReady(found.message, found.hint, evidence=lines[-EVIDENCE:])
 
     def _place(self, service: Service, database: Database) -> Place:

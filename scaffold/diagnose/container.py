@@ -5,55 +5,18 @@ Programs and engines have no codes for most of this: their texts are all there i
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from scaffold.diagnose.cause import Cause, Verdict, first, shortened
+from scaffold.diagnose.log import headline, last_error, plain
 from scaffold.stack.desired import Service
 from scaffold.stack.secrets import masked, without, without_login
 
 LOGS = "See `scaffold logs {service}`."
-_LONGEST = 200
-"""Letters of somebody else's line that a message repeats."""
-
-
-@dataclass(frozen=True)
-class Cause:
-    """What a text means. Named groups of the pattern are filled in, as are the words of the caller.
-
-    `message` is the matched text itself when it is empty.
-    """
-
-    pattern: str
-    message: str
-    hint: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Why, and what to do about it."""
-
-    message: str
-    hint: str
-
-
-def first(causes: Iterable[Cause], text: str, words: Mapping[str, str] | None = None) -> Verdict | None:
-    """Return the verdict of the first cause whose pattern is in the text: special ones come first."""
-    for cause in causes:
-        found = re.search(cause.pattern, text, re.MULTILINE)
-        if found:
-            groups = {name: value or "" for name, value in found.groupdict().items()}
-            filled = {"found": shortened(found[0]), **(words or {}), **groups}
-            return Verdict((cause.message or "{found}").format(**filled), cause.hint.format(**filled))
-    return None
-
-
-def shortened(text: str) -> str:
-    text = " ".join(text.split()).rstrip(".")
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -357,7 +320,7 @@ def _with_log(evidence: Evidence, fact: str) -> Verdict:
     if named:
         return Verdict(f"{fact}: {named.message}.", named.hint)
     # Of a program that still runs, only what it calls an error is one.
-    line = headline(evidence.log) if evidence.ended else _last_error(tuple(map(_plain, evidence.log)))
+    line = headline(evidence.log) if evidence.ended else last_error(tuple(map(plain, evidence.log)))
     hint = LOGS.format(service=evidence.service.name) + ("" if evidence.ended else _anew(evidence.service))
     hint = _database_elsewhere(evidence) or hint
     return Verdict(f"{fact}: {line}." if line else f"{fact}.", hint)
@@ -370,7 +333,7 @@ _UNREACHED = re.compile(
 
 def _database_elsewhere(evidence: Evidence) -> str:
     """Return what to do where the database is none of the project's: here only its URL can be mended."""
-    if evidence.databases or not _UNREACHED.search("\n".join(map(_plain, evidence.log))):
+    if evidence.databases or not _UNREACHED.search("\n".join(map(plain, evidence.log))):
         return ""
     urls = (name for name, value in evidence.service.environment if _is_url(name) and "://" in value)
     name = next(urls, "")
@@ -383,7 +346,7 @@ def _is_url(variable: str) -> bool:
 
 def _named(evidence: Evidence) -> Verdict | None:
     service = evidence.service
-    text = "\n".join(_plain(line) for line in evidence.log)
+    text = "\n".join(plain(line) for line in evidence.log)
     if _UNRESOLVED.search(text) or _REFUSED.search(text):
         host = _wrong_host(evidence, unresolved=bool(_UNRESOLVED.search(text)))
         if host:
@@ -500,35 +463,3 @@ def _texts(value: object) -> tuple[str, ...]:
 def _folder(path: str) -> str:
     parent = str(PurePosixPath(path).parent)
     return path if parent == "/" else parent
-
-
-_ERROR = re.compile(
-    r"^\s*(?:[\w.]*(?:Error|Exception|Fault)\b|(?:fatal|error|panic|critical)\b).*", re.IGNORECASE
-)
-
-
-def headline(log: Sequence[str]) -> str:
-    """Return the line of a log that says most: the last one that calls itself an error, or the very last."""
-    plain = [line for line in map(_plain, log) if line.strip()]
-    return _last_error(plain) or (shortened(plain[-1]) if plain else "")
-
-
-def _last_error(plain: Sequence[str]) -> str:
-    return shortened(next((line for line in reversed(plain) if _ERROR.match(line)), ""))
-
-
-def _plain(line: str) -> str:
-    """Return what a structured log line says, any other as it is."""
-    if not line.startswith("{"):
-        return line
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return line
-    known = ("error", "err", "exception", "reason")
-    error = next((entry[key] for key in known if entry.get(key)), "")
-    error = error.get("message", "") if isinstance(error, dict) else error
-    parts = [str(entry.get(key)) for key in ("message", "msg", "event") if entry.get(key)][:1]
-    level = str(entry.get("level", "")).lower()
-    serious = "error: " if level in ("error", "fatal", "critical", "50", "60") else ""
-    return serious + ": ".join([*parts, *([str(error).strip()] if error else [])]) if parts or error else line

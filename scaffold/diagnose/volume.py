@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 from scaffold.data.model import Database, Place
+from scaffold.diagnose.cause import Cause
 from scaffold.errors import DataRefused
-from scaffold.stack.verdict import Cause
 
 PERMISSION = Cause(
     r"has wrong ownership|has invalid permissions|read-only directory"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from scaffold.stack.verdict import Cause, Verdict, first
+from scaffold.diagnose.cause import Cause, Verdict, first
 
 _ADD = "Add `{kind}s: {{{name}: {{}}}}` at the top level of compose.yaml, or correct the name."
 

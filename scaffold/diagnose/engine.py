@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from scaffold.stack.verdict import Cause, Verdict, first, shortened
+from scaffold.diagnose.cause import Cause, Verdict, first, shortened
 
 # How far down the error comes from is of no use to anybody.
 _LAYERS = re.compile(

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from scaffold.data.model import Database, Place
-from scaffold.data.verdict import DISK_FULL, PERMISSION, first, lines_of
+from scaffold.diagnose.cause import Cause
+from scaffold.diagnose.volume import DISK_FULL, PERMISSION, first, lines_of
 from scaffold.errors import DataRefused
-from scaffold.stack.verdict import Cause
 
 # The first that matches counts: the more special ones come first.
 _CAUSES = (
