@@ -12,8 +12,10 @@ import docker
 import pytest
 from docker.errors import ImageNotFound
 
-from scaffold.engine import build as images
-from scaffold.engine import context, plugins
+from scaffold.dockercli import buildx
+from scaffold.engine import plugins
+from scaffold.engine.build import context
+from scaffold.engine.build import image as images
 from scaffold.errors import (
     BuildFailed,
     EngineError,
@@ -22,7 +24,7 @@ from scaffold.errors import (
     ProjectError,
     ScaffoldError,
 )
-from scaffold.stack import buildx, names
+from scaffold.stack import names
 from scaffold.stack.desired import Build, BuildSecret
 
 PLAIN = images.Options()

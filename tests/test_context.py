@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.engine import context, dockerfile, ignore
+from scaffold.engine.build import context, dockerfile, ignore
 from scaffold.errors import ProjectError
 from scaffold.stack.desired import Build, BuildSecret
 

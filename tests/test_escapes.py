@@ -105,7 +105,7 @@ def test_error_has_no_line_that_a_value_began(capsys: pytest.CaptureFixture[str]
 
 def test_reason_of_a_printed_command_stays_in_its_comment(capsys: pytest.CaptureFixture[str]) -> None:
     from scaffold.cli.working import explained
-    from scaffold.stack.explain import Command
+    from scaffold.dockercli.explain import Command
 
     explained([Command("the value is now: x\ntouch gone", "true")])
     assert capsys.readouterr().out == "# the value is now: x\\ntouch gone\ntrue\n"

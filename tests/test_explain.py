@@ -11,10 +11,11 @@ from pathlib import Path
 import docker
 import pytest
 
-from scaffold.stack import buildx, names
+from scaffold.dockercli import buildx
+from scaffold.dockercli.explain import commands
 from scaffold.stack import desired as wish
+from scaffold.stack import names
 from scaffold.stack.desired import Desired
-from scaffold.stack.explain import commands
 from scaffold.stack.observed import Observed
 from scaffold.stack.plan import plan
 from tests.inspected import documents, typed

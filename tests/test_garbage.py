@@ -249,7 +249,7 @@ def test_reading_begins_at_once_and_ends(tmp_path: Path) -> None:
 def test_garbage_in_the_cache_costs_time_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    from scaffold.engine import context
+    from scaffold.engine.build import context
     from scaffold.stack.desired import Build
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

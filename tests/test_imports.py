@@ -32,6 +32,7 @@ FLOORS = (
     ("run",),
     ("engine",),
     ("diagnose",),
+    ("dockercli",),
     ("project",),
     ("data", "generate"),
     ("stack",),

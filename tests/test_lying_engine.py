@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.engine import answers, endpoint, events, holdings, images, inventory, logs, observe, projects
+from scaffold.engine import answers, endpoint, inventory, observe
 from scaffold.engine.client import Engine
 from scaffold.engine.endpoint import Endpoint
+from scaffold.engine.listing import events, holdings, images, logs, projects
 from scaffold.engine.wire import LARGEST, LONGEST, Lost, Unusable, Wire, document, unframed
 from scaffold.errors import EngineError, EngineUnavailable, ScaffoldError
 from scaffold.stack.desired import Desired

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from scaffold.engine.leaks import Searcher, _Looking
+from scaffold.engine.build.leaks import Searcher, _Looking
 from scaffold.stack import environment
 from scaffold.stack.leaks import needles
 from scaffold.stack.secrets import Known, Secret, declared, known_of, values

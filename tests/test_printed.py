@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scaffold.dockercli import explain
 from scaffold.stack import desired as wish
-from scaffold.stack import environment, explain
+from scaffold.stack import environment
 from scaffold.stack.desired import Desired, container_request
 from scaffold.stack.observed import Observed
 from scaffold.stack.plan import plan

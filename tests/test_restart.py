@@ -7,8 +7,8 @@ import pytest
 
 from scaffold.cli.completion import service_names
 from scaffold.cli.everyday import when
-from scaffold.engine.events import event
-from scaffold.engine.usage import usage
+from scaffold.engine.listing.events import event
+from scaffold.engine.listing.usage import usage
 from scaffold.errors import ProjectError, UsageError
 from scaffold.stack import images, projects
 from scaffold.stack import restart as restarting

@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from scaffold.engine import context, dockerfile
+from scaffold.engine.build import context, dockerfile
 from scaffold.stack.desired import Build
 from tests.projects import Project, generated, handwritten
 

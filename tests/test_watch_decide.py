@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scaffold.engine import ignore
+from scaffold.engine.build import ignore
 from scaffold.errors import ProjectError
 from scaffold.stack import desired as reading
 from scaffold.stack.desired import Desired

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.engine import build as images
-from scaffold.engine import context, dockerfile
-from scaffold.stack import buildx
+from scaffold.dockercli import buildx
+from scaffold.engine.build import context, dockerfile
+from scaffold.engine.build import image as images
 from scaffold.stack.desired import Build, BuildSecret
 from tests.projects import Project, handwritten
 
@@ -167,7 +167,7 @@ def test_env_is_withheld_before_it_is_written(tmp_path: Path) -> None:
 
 
 def test_names_in_an_ignore_file_mean_themselves() -> None:
-    from scaffold.engine import ignore
+    from scaffold.engine.build import ignore
 
     for path in ("a*b/.env", "[x]/.env", "#a/.env", "!a/.env", "a b/.env", "a\\b/.env", "a?/.env"):
         rules = ignore.parse(f"*\n!**\n{buildx.ignored(path)}\n")

@@ -221,7 +221,7 @@ def _export(
             'A shell learns them with `eval "$(scaffold env --export)"`; --show-secrets shows them here.',
         )
     with opened(checkout, profiles=profiles) as session:
-        from scaffold.stack import explain
+        from scaffold.dockercli import explain
 
         found = explain.holders(session.desired, session.variables)
     console.result({"secrets": found}, as_json=as_json, text=explain.exported(found))
@@ -413,7 +413,7 @@ def _consent(project: str, steps: Plan) -> None:
 
 def _commands(session: Session, steps: Plan, *, as_json: bool) -> None:
     """Print the docker commands for a plan that stops or removes."""
-    from scaffold.stack import explain
+    from scaffold.dockercli import explain
 
     lines = explain.commands(steps, session.desired, session.variables)
     explained(lines, session.desired.project, as_json=as_json)
@@ -436,7 +436,7 @@ def _show(
 
         console.plan(workflow.telling(situation).plan, session.desired.project, as_json=as_json)
         return
-    from scaffold.stack import explain
+    from scaffold.dockercli import explain
 
     lines = explain.commands(situation.plan, situation.desired, session.variables, show_secrets=show_secrets)
     if lines and not session.checkout.env_file.exists():
@@ -463,7 +463,7 @@ def _ended(session: Session, steps: Plan, said: str, *, as_json: bool, quiet: bo
 
 def _attach(checkout: checkouts.Checkout, profiles: tuple[str, ...]) -> None:
     """Follow the logs until Ctrl-C, then stop the project; end also when everything has ended by itself."""
-    from scaffold.engine import logs
+    from scaffold.engine.listing import logs
     from scaffold.run import selection, workflow
     from scaffold.stack import plan as planning
 

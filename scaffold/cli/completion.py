@@ -30,7 +30,7 @@ def places(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def gone_projects(incomplete: str) -> list[str]:
     """Offer the projects whose folder is gone."""
-    from scaffold.engine import glance, projects
+    from scaffold.engine.listing import glance, projects
 
     found = (labels for _, labels in glance.labelled(names.PATH) if not projects.exists(labels[names.PATH]))
     return _starting(incomplete, (labels.get(names.PROJECT, "") for labels in found))
@@ -38,7 +38,7 @@ def gone_projects(incomplete: str) -> list[str]:
 
 def gone_volumes(incomplete: str) -> list[str]:
     """Offer the volumes of projects whose folder is gone."""
-    from scaffold.engine import glance, projects
+    from scaffold.engine.listing import glance, projects
 
     volumes = glance.labelled(names.PATH, kinds=("volumes",))
     return _starting(

@@ -34,9 +34,9 @@ def shell(
       scaffold shell
       scaffold shell db
     """
+    from scaffold.dockercli import typed
     from scaffold.engine import inside
     from scaffold.run import selection
-    from scaffold.stack import typed
 
     with opened(checkouts.find(project)) as session:
         container = selection.entered(session, service)
@@ -66,9 +66,9 @@ def execute(
       scaffold exec db df -h
       scaffold exec --explain app env
     """
+    from scaffold.dockercli import typed
     from scaffold.engine import inside
     from scaffold.run import selection
-    from scaffold.stack import typed
 
     with opened(checkouts.find(project)) as session:
         container = selection.entered(session, service)
@@ -102,9 +102,9 @@ def db(
       scaffold db < script.sql
     """
     from scaffold.data import database as databases
+    from scaffold.dockercli import typed
     from scaffold.engine import inside
     from scaffold.run import passwords, selection
-    from scaffold.stack import typed
 
     checkout = checkouts.find(project)
     with contextlib.ExitStack() as stack:

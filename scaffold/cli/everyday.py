@@ -51,8 +51,9 @@ def ps(
       scaffold ps --json
     """
     with opened(checkouts.find(project)) as session:
+        from scaffold.dockercli import typed
         from scaffold.run import workflow
-        from scaffold.stack import status, typed
+        from scaffold.stack import status
 
         if explain:
             explained(typed.containers(session.desired), session.desired.project, as_json=as_json)
@@ -88,9 +89,9 @@ def stats(
     stop = Flag()
     cancellation = Cancellation()
     with opened(checkouts.find(project)) as session:
-        from scaffold.engine import usage
+        from scaffold.dockercli import typed
+        from scaffold.engine.listing import usage
         from scaffold.run import selection
-        from scaffold.stack import typed
 
         name = session.desired.project
         names = selection.running(session, service)
@@ -185,8 +186,8 @@ def events(
     stop = Flag()
     cancellation = Cancellation()
     with opened(checkouts.find(project)) as session:
-        from scaffold.engine import events as reader
-        from scaffold.stack import typed
+        from scaffold.dockercli import typed
+        from scaffold.engine.listing import events as reader
 
         if explain:
             explained(typed.events(session.desired, begin), session.desired.project, as_json=as_json)
@@ -239,8 +240,8 @@ def volumes(
       scaffold volumes --json
     """
     with opened(checkouts.find(project)) as session:
-        from scaffold.engine import holdings
-        from scaffold.stack import typed
+        from scaffold.dockercli import typed
+        from scaffold.engine.listing import holdings
 
         if explain:
             explained(typed.volumes(session.desired), session.desired.project, as_json=as_json)
@@ -291,8 +292,8 @@ def networks(
       scaffold networks --json
     """
     with opened(checkouts.find(project)) as session:
-        from scaffold.engine import holdings
-        from scaffold.stack import typed
+        from scaffold.dockercli import typed
+        from scaffold.engine.listing import holdings
 
         if explain:
             explained(typed.networks(session.desired), session.desired.project, as_json=as_json)
@@ -369,8 +370,8 @@ def restart(
     checkout = checkouts.find(project)
     begun = time.monotonic()
     with changing(checkout, "restart", no_wait=no_wait, explain=explain) as (cancellation, session):
+        from scaffold.dockercli import explain as explaining
         from scaffold.run import selection, workflow
-        from scaffold.stack import explain as explaining
         from scaffold.stack import restart as planning
         from scaffold.stack.steps import Prove
 
@@ -420,9 +421,9 @@ def kill(
     """
     # Not under the project's lock: it is meant for a container that something else waits for.
     with opened(checkouts.find(project)) as session:
+        from scaffold.dockercli import typed
         from scaffold.engine import signals
         from scaffold.run import selection
-        from scaffold.stack import typed
 
         name = session.desired.project
         containers = selection.alive(session, service)
@@ -460,9 +461,9 @@ def cp(
       scaffold cp app:/app/report.csv .
       scaffold cp ./fixtures db:/tmp/
     """
+    from scaffold.dockercli import typed
     from scaffold.engine import inside
     from scaffold.run import selection
-    from scaffold.stack import typed
 
     places = [_INSIDE.fullmatch(text) for text in (source, target)]
     if sum(place is not None for place in places) != 1:

@@ -43,12 +43,12 @@ def list_projects(
       scaffold list --all --json
     """
     if explain:
-        from scaffold.stack import typed
+        from scaffold.dockercli import typed
 
         explained(typed.projects(), as_json=as_json)
         return
-    from scaffold.engine import projects
     from scaffold.engine.client import Engine
+    from scaffold.engine.listing import projects
 
     with Engine() as engine:
         found = [item for item in projects.every(engine, _known()) if item.ours or everybody]
@@ -137,8 +137,8 @@ def clean(
     """
     named = tuple(delete_data or ())
     from scaffold.engine import oneoff
-    from scaffold.engine import projects as reader
     from scaffold.engine.client import Engine
+    from scaffold.engine.listing import projects as reader
     from scaffold.run import guard
     from scaffold.stack import projects as planning
 
@@ -153,7 +153,7 @@ def clean(
         staying = planning.staying(left)
         steps = planning.cleaning(left, named)
         if explain:
-            from scaffold.stack import explain as explaining
+            from scaffold.dockercli import explain as explaining
 
             explained(explaining.commands(steps, planning.NOWHERE, {}), as_json=as_json)
             return
@@ -182,7 +182,7 @@ def clean(
 
 def _gone(engine: Engine, asked: Collection[str]) -> tuple[Project, ...]:
     """Return the projects to clean up. Raises UsageError for a name that is none of them."""
-    from scaffold.engine import projects
+    from scaffold.engine.listing import projects
 
     if not engine.is_local:
         raise UsageError(

@@ -55,8 +55,8 @@ def images(
             _clean(session, explain=explain, as_json=as_json)
         return
     with opened(checkout) as session:
-        from scaffold.engine import images as reader
-        from scaffold.stack import typed
+        from scaffold.dockercli import typed
+        from scaffold.engine.listing import images as reader
 
         if explain:
             explained(typed.images(session.desired), session.desired.project, as_json=as_json)
@@ -67,9 +67,9 @@ def images(
 
 
 def _clean(session: Session, *, explain: bool, as_json: bool) -> None:
-    from scaffold.engine import images as reader
+    from scaffold.dockercli import typed
+    from scaffold.engine.listing import images as reader
     from scaffold.run import workflow
-    from scaffold.stack import typed
 
     name = session.desired.project
     workflow.observe(session)  # refuses a name that is another checkout's
@@ -151,8 +151,8 @@ def build(
         write_env=True,
         allowed=frozenset(allow_secret or ()),
     ) as (cancellation, session):
+        from scaffold.dockercli import explain as explaining
         from scaffold.run import workflow
-        from scaffold.stack import explain as explaining
         from scaffold.stack import images as planning
 
         situation = workflow.examine(session)
@@ -213,8 +213,8 @@ def pull(
         profiles=tuple(profile or ()),
         write_env=True,
     ) as (cancellation, session):
+        from scaffold.dockercli import explain as explaining
         from scaffold.run import workflow
-        from scaffold.stack import explain as explaining
         from scaffold.stack import images as planning
 
         steps = planning.pull(session.desired, service)

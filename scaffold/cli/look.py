@@ -31,8 +31,8 @@ def status(
     """
     checkout = checkouts.find(place(where, project))
     with opened(checkout) as session:
+        from scaffold.dockercli import typed
         from scaffold.run import workflow
-        from scaffold.stack import typed
 
         if explain:
             explained(typed.status(session.desired), session.desired.project, as_json=as_json)
@@ -76,9 +76,9 @@ def logs(
       scaffold logs -f app
       scaffold logs db --tail 50
     """
-    from scaffold.engine import logs as reader
+    from scaffold.dockercli import typed
+    from scaffold.engine.listing import logs as reader
     from scaffold.run import selection
-    from scaffold.stack import typed
 
     checkout = checkouts.find(project)
     ended = Flag()

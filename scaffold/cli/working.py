@@ -14,9 +14,9 @@ from scaffold.project import lock as locks
 from scaffold.run.session import Session, opened
 
 if TYPE_CHECKING:
+    from scaffold.dockercli.explain import Command
     from scaffold.engine.apply import Applied
     from scaffold.run.workflow import Situation
-    from scaffold.stack.explain import Command
     from scaffold.stack.plan import Plan
 
 

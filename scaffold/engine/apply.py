@@ -360,9 +360,9 @@ def _archive(service: Service) -> bytes:
 
 
 def _build(step: BuildImage, index: int, work: Work) -> None:
-    from scaffold.engine import build as images
-    from scaffold.engine import context
-    from scaffold.engine.proof import Proof, Secrets
+    from scaffold.engine.build import context
+    from scaffold.engine.build import image as images
+    from scaffold.engine.build.proof import Proof, Secrets
 
     service = step.service
     assert service.build is not None

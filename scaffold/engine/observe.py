@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from scaffold.engine import context
 from scaffold.engine.answers import moment
+from scaffold.engine.build import context
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import Refused
 from scaffold.interrupt import side_by_side

@@ -69,7 +69,7 @@ def run(engine: Engine, desired: Desired, service: Service, bind: str, command: 
     with created(engine, desired, service, bind, command) as name:
         engine.post(f"/containers/{name}/start")
         code = engine.post(f"/containers/{name}/wait", timeout=SECONDS)["StatusCode"]
-        from scaffold.engine import logs
+        from scaffold.engine.listing import logs
 
         said = logs.tail(engine, name, 10)
         if code != 0:

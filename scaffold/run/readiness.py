@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from scaffold.data import database as databases
 from scaffold.data.model import Database, Place
-from scaffold.engine import logs, observe
+from scaffold.engine import observe
 from scaffold.engine.client import Engine, engine_errors
+from scaffold.engine.listing import logs
 from scaffold.engine.watch import Watched, watch
 from scaffold.errors import DataRefused, EngineUnavailable, Interrupted, NotReady, ProjectError, ScaffoldError
 from scaffold.interrupt import Cancellation

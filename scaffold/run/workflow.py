@@ -342,7 +342,8 @@ def destruction(session: Session, observed: Observed) -> Destruction:
 
     What containers of others use stays, and so does an image that was not built for the project.
     """
-    from scaffold.engine import holders, images
+    from scaffold.engine import holders
+    from scaffold.engine.listing import images
 
     desired = session.desired
     strange = planning.strange_volumes(desired, observed)
@@ -389,7 +390,8 @@ def whats_there(session: Session) -> tuple[str, str]:
 
 
 def _builds(session: Session) -> Mapping[str, wish.Build]:
-    from scaffold.engine import context, observe
+    from scaffold.engine import observe
+    from scaffold.engine.build import context
 
     def base(reference: str) -> str | None:
         return observe.image_id(session.engine, reference)
@@ -471,7 +473,7 @@ def apply(
     if any(isinstance(step, BuildImage | CreateContainer) for step in situation.plan.changes):
         built = [service for service in situation.desired.services if service.build]
         if built:
-            from scaffold.engine import images
+            from scaffold.engine.listing import images
 
             images.drop_superseded(session.engine, situation.desired)
     return applied

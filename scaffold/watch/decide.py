@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from scaffold.engine import ignore
+from scaffold.engine.build import ignore
 from scaffold.stack.desired import Desired
 from scaffold.stack.develop import Trigger
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from scaffold.engine import context, leaks
+from scaffold.engine.build import context, leaks
 from scaffold.engine.client import Engine
 from scaffold.stack.desired import Build
 from scaffold.stack.secrets import Known, Secret

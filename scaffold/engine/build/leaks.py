@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from scaffold import files
-from scaffold.engine import context
+from scaffold.dockercli.buildx import is_local
+from scaffold.engine.build import context
 from scaffold.engine.client import Engine
 from scaffold.engine.wire import Refused
 from scaffold.stack import environment
-from scaffold.stack.buildx import is_local
 from scaffold.stack.desired import Build
 from scaffold.stack.leaks import Finding, Needle, is_sent, needles
 from scaffold.stack.secrets import Known

@@ -21,12 +21,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from scaffold.engine import dockerfile, ignore
+from scaffold.dockercli.buildx import dockerfile_path, is_local
+from scaffold.engine.build import dockerfile, ignore
 from scaffold.errors import ProjectError
 from scaffold.files import read as read_file
 from scaffold.project.checkout import COMPOSE_FILES
 from scaffold.stack import environment
-from scaffold.stack.buildx import dockerfile_path, is_local
 from scaffold.stack.desired import Build
 
 VERSION = 2

@@ -23,7 +23,9 @@ from typing import Any
 
 from scaffold.diagnose.cause import Cause, Verdict, first
 from scaffold.diagnose.log import headline
-from scaffold.engine import children, context, plugins
+from scaffold.dockercli import buildx
+from scaffold.engine import children, plugins
+from scaffold.engine.build import context
 from scaffold.engine.endpoint import chosen, settings
 from scaffold.errors import (
     BuildFailed,
@@ -33,7 +35,6 @@ from scaffold.errors import (
     ProjectError,
     ScaffoldError,
 )
-from scaffold.stack import buildx
 from scaffold.stack.desired import Build
 from scaffold.stack.secrets import hide, is_secret, masked
 

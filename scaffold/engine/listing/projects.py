@@ -10,7 +10,7 @@ from typing import Any
 
 from scaffold.engine import observe
 from scaffold.engine.client import Engine, engine_errors
-from scaffold.engine.holdings import known as measured
+from scaffold.engine.listing.holdings import known as measured
 from scaffold.errors import EngineError
 from scaffold.project import folders
 from scaffold.stack import names

@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from scaffold.dockercli.explain import Command
 from scaffold.stack import names
 from scaffold.stack.desired import Desired, Network, Volume
-from scaffold.stack.explain import Command
 
 
 def line(why: str, *words: str) -> Command:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from scaffold.engine import build as images
-from scaffold.engine import context, leaks
+from scaffold.engine.build import context, leaks
+from scaffold.engine.build import image as images
 from scaffold.engine.client import Engine
 from scaffold.engine.wire import TIMEOUT, Refused
 from scaffold.errors import SecretFound

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from scaffold import characters
-from scaffold.stack import buildx, names
+from scaffold.dockercli import buildx
+from scaffold.stack import names
 from scaffold.stack.desired import Build, Desired, Network, Service, Volume, container_request
 from scaffold.stack.plan import NOT_THERE, Plan
 from scaffold.stack.request import InlineFile
