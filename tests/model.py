@@ -10,9 +10,10 @@ from random import Random
 from typing import Any
 
 from scaffold.stack import names
-from scaffold.stack.desired import Desired, container_request
+from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Container, Image, Network, Observed, Volume
 from scaffold.stack.plan import Plan
+from scaffold.stack.requests.labelled import container_request
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,

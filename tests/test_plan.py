@@ -15,6 +15,7 @@ from scaffold.stack import names
 from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Container, Image, Network, Observed, Volume
 from scaffold.stack.plan import Plan, Wishes, line, plan, stop, teardown
+from scaffold.stack.requests.labelled import container_request
 from scaffold.stack.steps import CreateContainer, Impact
 
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,7 +65,7 @@ def running(desired: Desired) -> Observed:
     """What the engine holds once a plan for `desired` has been carried out."""
     containers = []
     for service in desired.services:
-        request: Any = wish.container_request(desired, service, 1)
+        request: Any = container_request(desired, service, 1)
         containers.append(
             Container(
                 id=f"id-{service.name}",
@@ -469,8 +470,8 @@ def _is_ordered(made: Plan) -> bool:
 
 
 def test_unknown_key_is_refused_with_its_path() -> None:
-    with pytest.raises(ProjectError, match=r"services\.app\.gpus: scaffold cannot honour this key"):
-        read(app={**APP, "gpus": [{"count": 1}]})
+    with pytest.raises(ProjectError, match=r"services\.app\.links: scaffold cannot honour this key"):
+        read(app={**APP, "links": ["db"]})
 
 
 def test_dependency_circle_is_refused() -> None:

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from scaffold.dockercli import explain
 from scaffold.stack import desired as wish
 from scaffold.stack import environment
-from scaffold.stack.desired import Desired, container_request
+from scaffold.stack.desired import Desired
 from scaffold.stack.observed import Observed
 from scaffold.stack.plan import plan
+from scaffold.stack.requests.labelled import container_request
 from tests.inspected import documents, typed
 from tests.projects import SCAFFOLD, handwritten, surroundings
 from tests.soak import SOAK

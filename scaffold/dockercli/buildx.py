@@ -20,7 +20,10 @@ def arguments(
 
     `labels` are for the image, beside its own. An inline Dockerfile is read from stdin.
     """
-    made = ["--load", "--provenance=false", "--tag", image]
+    attested = dict(build.attestations)
+    made = ["--load", f"--provenance={attested.get('provenance', 'false')}"]
+    made += [f"--sbom={attested['sbom']}"] if "sbom" in attested else []
+    made += ["--tag", image]
     made += _each("--tag", build.tags)
     if build.inline is not None:
         made += ["--file", "-"]
@@ -42,6 +45,8 @@ def arguments(
     made += _each("--cache-from", build.cache_from)
     made += _each("--cache-to", build.cache_to)
     made += _each("--build-context", (f"{name}={source}" for name, source in build.contexts))
+    made += _each("--allow", build.entitlements)
+    made += _each("--ulimit", (f"{name}={value}" for name, value in build.ulimits))
     made += ["--shm-size", str(build.shm_size)] if build.shm_size else []
     made += ["--no-cache"] if build.no_cache else []
     made += ["--pull"] if build.pull else []

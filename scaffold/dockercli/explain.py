@@ -7,6 +7,8 @@ command, so that the process list does not show them.
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -16,9 +18,10 @@ from itertools import pairwise
 from scaffold import characters
 from scaffold.dockercli import buildx
 from scaffold.stack import names
-from scaffold.stack.desired import Build, Desired, Network, Service, Volume, container_request
+from scaffold.stack.desired import Build, Desired, Network, Service, Volume
 from scaffold.stack.plan import NOT_THERE, Plan
-from scaffold.stack.request import InlineFile
+from scaffold.stack.requests.labelled import container_request, network_request, volume_request
+from scaffold.stack.requests.mounts import InlineFile
 from scaffold.stack.secrets import masked
 from scaffold.stack.steps import (
     BuildImage,
@@ -64,6 +67,8 @@ _HOST_FLAGS = (
     ("MemorySwap", "--memory-swap"),
     ("MemorySwappiness", "--memory-swappiness"),
     ("MemoryReservation", "--memory-reservation"),
+    ("CpuCount", "--cpu-count"),
+    ("CpuPercent", "--cpu-percent"),
     ("CpuPeriod", "--cpu-period"),
     ("CpuQuota", "--cpu-quota"),
     ("CpuRealtimePeriod", "--cpu-rt-period"),
@@ -96,6 +101,14 @@ _RECURSION = (
     ("NonRecursive", "disabled"),
     ("ReadOnlyNonRecursive", "writable"),
     ("ReadOnlyForceRecursive", "readonly"),
+)
+
+_THROTTLES = (
+    ("BlkioWeightDevice", "--blkio-weight-device", "Weight"),
+    ("BlkioDeviceReadBps", "--device-read-bps", "Rate"),
+    ("BlkioDeviceReadIOps", "--device-read-iops", "Rate"),
+    ("BlkioDeviceWriteBps", "--device-write-bps", "Rate"),
+    ("BlkioDeviceWriteIOps", "--device-write-iops", "Rate"),
 )
 
 _FOLDER = "/\0folder"
@@ -380,41 +393,35 @@ def _quoted_variable(name: str) -> str:
 
 
 def _network(network: Network, desired: Desired, shell: _Shell) -> str:
+    request = network_request(desired, network)
     words = ["docker", "network", "create"]
     words += ["--driver", network.driver] if network.driver else []
     words += ["--internal"] if network.internal else []
     words += ["--attachable"] if network.attachable else []
     words += ["--ipv6"] if network.ipv6 else []
-    for name, value in network.options:
-        words += ["--opt", f"{name}={value}"]
-    words += _ipam(network)
-    labels = dict(network.labels) | {
-        names.PROJECT: desired.project,
-        names.NETWORK: network.key,
-        names.DIGEST: network.digest,
-        names.PATH: desired.path,
-    }
-    return shell.join(*words, *_labels(labels), network.name)
+    words += _pairs("--opt", request["Options"])
+    words += _ipam(_mapping(request.get("IPAM")))
+    return shell.join(*words, *_labels(_mapping(request["Labels"])), network.name)
 
 
-def _ipam(network: Network) -> list[str]:
-    flags = {"subnet": "--subnet", "gateway": "--gateway", "ip_range": "--ip-range"}
-    return [
-        word for pool in network.pools for key, value in pool if key in flags for word in (flags[key], value)
-    ]
+def _ipam(section: Json) -> list[str]:
+    driver = section.get("Driver", "default")
+    words = ["--ipam-driver", str(driver)] if driver != "default" else []
+    words += _pairs("--ipam-opt", section.get("Options"))
+    pools = section.get("Config")
+    for pool in pools if isinstance(pools, list) else ():
+        for key, flag in (("Subnet", "--subnet"), ("IPRange", "--ip-range"), ("Gateway", "--gateway")):
+            words += [flag, str(pool[key])] if key in pool else []
+        words += _pairs("--aux-address", pool.get("AuxiliaryAddresses"))
+    return words
 
 
 def _volume(volume: Volume, desired: Desired, shell: _Shell) -> str:
+    request = volume_request(desired, volume)
     words = ["docker", "volume", "create"]
     words += ["--driver", volume.driver] if volume.driver else []
-    for name, value in volume.options:
-        words += ["--opt", f"{name}={value}"]
-    labels = dict(volume.labels) | {
-        names.PROJECT: desired.project,
-        names.VOLUME: volume.key,
-        names.PATH: desired.path,
-    }
-    return shell.join(*words, *_labels(labels), volume.name)
+    words += _pairs("--opt", request["DriverOpts"])
+    return shell.join(*words, *_labels(_mapping(request["Labels"])), volume.name)
 
 
 def _create(desired: Desired, step: CreateContainer, shell: _Shell) -> str:
@@ -441,14 +448,15 @@ def _create(desired: Desired, step: CreateContainer, shell: _Shell) -> str:
     words += ["--env-file", "/dev/stdin"] if read else []
     words += _host_flags(request, host)
     words += _health(_mapping(request.get("Healthcheck")))
-    labels = {str(key): str(value) for key, value in _mapping(request.get("Labels")).items()}
-    words += _labels(labels)
+    words += _labels(_mapping(request.get("Labels")))
     entrypoint = _texts(request.get("Entrypoint"))
     if "Entrypoint" in request:
         words += ["--entrypoint", entrypoint[0] if entrypoint else ""]
     tail = [service.image, *entrypoint[1:], *_texts(request.get("Cmd"))]
     given = f"printf '%s\\n' {shell.join(*read)} | " if read else ""
-    return given + " ".join((*prefix, shell.join(*words, *tail)))
+    folders = _folders(host)
+    made = f"{shell.join('mkdir', '-p', *folders)} && " if folders else ""
+    return made + given + " ".join((*prefix, shell.join(*words, *tail)))
 
 
 def _copy(file: InlineFile, container: str, shell: _Shell) -> str:
@@ -479,6 +487,7 @@ def _networks(request: Json, host: Json) -> list[str]:
         parts += [f"ip6={address['IPv6Address']}"] if "IPv6Address" in address else []
         parts += [f"link-local-ip={item}" for item in _texts(address.get("LinkLocalIPs"))]
         parts += [f"mac-address={settings['MacAddress']}"] if "MacAddress" in settings else []
+        parts += [f"gw-priority={settings['GwPriority']}"] if "GwPriority" in settings else []
         parts += [f"driver-opt={key}={value}" for key, value in _mapping(settings.get("DriverOpts")).items()]
         words += ["--network", ",".join(parts)]
     return words
@@ -494,8 +503,7 @@ def _host_flags(request: Json, host: Json) -> list[str]:
         for item in _texts(host.get(key)):
             words += [flag, item]
     for key, flag in _HOST_PAIRS:
-        for name, value in _mapping(host.get(key)).items():
-            words += [flag, f"{name}={value}"]
+        words += _pairs(flag, host.get(key))
     words += ["--tty"] if request.get("Tty") else []
     words += ["--interactive"] if request.get("OpenStdin") else []
     words += ["--init" if host["Init"] else "--init=false"] if "Init" in host else []
@@ -535,8 +543,7 @@ def _rest(host: Json) -> list[str]:
     words: list[str] = []
     logging = _mapping(host.get("LogConfig"))
     words += ["--log-driver", str(logging["Type"])] if logging.get("Type") else []
-    for name, value in _mapping(logging.get("Config")).items():
-        words += ["--log-opt", f"{name}={value}"]
+    words += _pairs("--log-opt", logging.get("Config"))
     limits = host.get("Ulimits")
     for limit in limits if isinstance(limits, list) else ():
         words += ["--ulimit", f"{limit['Name']}={limit['Soft']}:{limit['Hard']}"]
@@ -546,10 +553,42 @@ def _rest(host: Json) -> list[str]:
             "--device",
             f"{device['PathOnHost']}:{device['PathInContainer']}:{device['CgroupPermissions']}",
         ]
-    mounts = host.get("Mounts")
-    for mount in mounts if isinstance(mounts, list) else ():
-        words += ["--mount", _mount(_mapping(mount))]
+    for key, flag, value in _THROTTLES:
+        entries = host.get(key)
+        for entry in entries if isinstance(entries, list) else ():
+            words += [flag, f"{entry['Path']}:{entry[value]}"]
+    requests = host.get("DeviceRequests")
+    for request in requests if isinstance(requests, list) else ():
+        words += _device_request(request)
+    for mount in _mounts(host):
+        words += ["--mount", _mount(mount)]
     return words
+
+
+def _device_request(request: Json) -> list[str]:
+    """Return how the docker command asks for devices: it adds `gpu` to what they are able to do."""
+    ids = _texts(request.get("DeviceIDs"))
+    if request.get("Driver") == "cdi":
+        return [word for name in ids for word in ("--device", name)]
+    sets = request.get("Capabilities")
+    able = [word for words in (sets if isinstance(sets, list) else ()) for word in words if word != "gpu"]
+    parts = [f"driver={request['Driver']}"] if "Driver" in request else []
+    parts += ["device=" + ",".join(ids)] if ids else [f"count={request.get('Count')}"]
+    parts += ["capabilities=" + ",".join(able)] if able else []
+    options = ",".join(f"{key}={value}" for key, value in _mapping(request.get("Options")).items())
+    parts += [f"options={options}"] if options else []
+    return ["--gpus", ",".join(f'"{part}"' if "," in part else part for part in parts)]
+
+
+def _mounts(host: Json) -> list[Json]:
+    mounts = host.get("Mounts")
+    return [_mapping(mount) for mount in mounts] if isinstance(mounts, list) else []
+
+
+def _folders(host: Json) -> list[str]:
+    """Return the folders of this machine that the engine would make, and the docker command would not."""
+    made = [mount for mount in _mounts(host) if _mapping(mount.get("BindOptions")).get("CreateMountpoint")]
+    return [str(mount["Source"]) for mount in made]
 
 
 def _mount(mount: Json) -> str:
@@ -557,7 +596,9 @@ def _mount(mount: Json) -> str:
     parts += [f"source={mount['Source']}"] if mount.get("Source") else []
     parts += ["readonly"] if mount.get("ReadOnly") else []
     bind, volume = _mapping(mount.get("BindOptions")), _mapping(mount.get("VolumeOptions"))
-    tmpfs = _mapping(mount.get("TmpfsOptions"))
+    tmpfs, image = _mapping(mount.get("TmpfsOptions")), _mapping(mount.get("ImageOptions"))
+    parts += [f"consistency={mount['Consistency']}"] if "Consistency" in mount else []
+    parts += [f"image-subpath={image['Subpath']}"] if "Subpath" in image else []
     parts += [f"bind-propagation={bind['Propagation']}"] if "Propagation" in bind else []
     parts += [f"bind-recursive={word}" for key, word in _RECURSION if bind.get(key)]
     parts += [f"volume-label={key}={value}" for key, value in _mapping(volume.get("Labels")).items()]
@@ -566,7 +607,9 @@ def _mount(mount: Json) -> str:
     parts += [f"tmpfs-size={tmpfs['SizeBytes']}"] if "SizeBytes" in tmpfs else []
     mode = tmpfs.get("Mode")
     parts += [f"tmpfs-mode={mode:o}"] if isinstance(mode, int) else []
-    return ",".join(parts)
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(parts)
+    return line.getvalue()
 
 
 def _health(check: Json) -> list[str]:
@@ -584,8 +627,13 @@ def _health(check: Json) -> list[str]:
     return words
 
 
-def _labels(labels: Mapping[str, str]) -> list[str]:
-    return [word for name, value in sorted(labels.items()) for word in ("--label", f"{name}={value}")]
+def _labels(labels: Json) -> list[str]:
+    return _pairs("--label", dict(sorted(labels.items())))
+
+
+def _pairs(flag: str, values: object) -> list[str]:
+    """Return the flag before each `name=value`."""
+    return [word for name, value in _mapping(values).items() for word in (flag, f"{name}={value}")]
 
 
 def _texts(value: object) -> list[str]:

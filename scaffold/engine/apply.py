@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import queue
 import subprocess
 import threading
@@ -23,9 +22,10 @@ from scaffold.errors import EngineError, Interrupted, ScaffoldError
 from scaffold.interrupt import Cancellation, side_by_side
 from scaffold.project import first_starts
 from scaffold.stack import names
-from scaffold.stack.desired import Desired, Network, Service, container_names, container_request
+from scaffold.stack.desired import Desired, Service, container_names
 from scaffold.stack.plan import Plan
 from scaffold.stack.progress import Event, Failed, Finished, Output, Report, Said, Started
+from scaffold.stack.requests.labelled import container_request, network_request, volume_request
 from scaffold.stack.steps import (
     BuildImage,
     CreateContainer,
@@ -201,7 +201,7 @@ def _do(step: Step, index: int, work: Work) -> str:
             case BuildImage():
                 _build(step, index, work)
             case CreateNetwork():
-                _create_network(step, desired, engine)
+                engine.post("/networks/create", network_request(desired, step.network))
             case RemoveNetwork(name=name):
                 _gone(lambda: engine.delete(f"/networks/{name}"))
             case CreateVolume():
@@ -274,47 +274,10 @@ def stop(name: str, timeout: int, engine: Engine) -> None:
     _gone(lambda: engine.post(f"/containers/{name}/stop", timeout=timeout + TIMEOUT, t=timeout))
 
 
-def _create_network(step: CreateNetwork, desired: Desired, engine: Engine) -> None:
-    network = step.network
-    labels = dict(network.labels) | {
-        names.PROJECT: desired.project,
-        names.NETWORK: network.key,
-        names.DIGEST: network.digest,
-        names.PATH: desired.path,
-    }
-    request = {
-        "Name": network.name,
-        "Driver": network.driver or "bridge",
-        "Options": dict(network.options),
-        "Internal": network.internal,
-        "Attachable": network.attachable,
-        "EnableIPv6": network.ipv6,
-        "Labels": labels,
-    }
-    engine.post("/networks/create", request | ({"IPAM": _ipam(network)} if network.ipam else {}))
-
-
-def _ipam(network: Network) -> dict[str, object]:
-    """Return Compose's ipam section in the engine's words."""
-    section = json.loads(network.ipam)
-    words = {"Subnet": "subnet", "IPRange": "ip_range", "Gateway": "gateway"}
-    pools = [dict(pool) for pool in network.pools]
-    return {
-        "Driver": section.get("driver") or "default",
-        "Config": [{word: pool[key] for word, key in words.items() if pool.get(key)} for pool in pools],
-        "Options": section.get("options") or {},
-    }
-
-
 def _create_volume(step: CreateVolume, work: Work) -> None:
     volume, desired = step.volume, work.desired
-    labels = dict(volume.labels) | {
-        names.PROJECT: desired.project,
-        names.VOLUME: volume.key,
-        names.PATH: desired.path,
-    }
-    request = {"Name": volume.name, "DriverOpts": dict(volume.options), "Labels": labels}
-    made = work.engine.post("/volumes/create", request | ({"Driver": volume.driver} if volume.driver else {}))
+    request = volume_request(desired, volume)
+    made = work.engine.post("/volumes/create", request)
     # The engine answers with the volume of this name that somebody else has made meanwhile.
     owner, path = made["Labels"].get(names.PROJECT, ""), made["Labels"].get(names.PATH, "")
     if (owner and owner != desired.project) or (path and path != desired.path):
@@ -322,7 +285,7 @@ def _create_volume(step: CreateVolume, work: Work) -> None:
             f"Volume {volume.name} was made meanwhile by project {owner}{f' in {path}' if path else ''}.",
             "Repeat the command: it says whether the two are in each other's way.",
         )
-    if made["Labels"] == labels and made.get("CreatedAt"):
+    if made["Labels"] == request["Labels"] and made.get("CreatedAt"):
         work.volume_made(volume.name, moment(made["CreatedAt"]))
 
 

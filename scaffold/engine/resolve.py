@@ -93,7 +93,7 @@ class Resolving:
             read,
             config_files=tuple(map(str, self._checkout.config_files)),
             inactive=tuple(sorted({*read.inactive, *switched_off} - present)),
-            warnings=warnings,
+            warnings=(*warnings, *read.warnings),
         )
 
     def _answer(self, given: str | None = None) -> tuple[int, str, str]:
@@ -116,7 +116,8 @@ class Resolving:
 
         document = _document(output)
         given = self._values(desired.variables(document))
-        read = desired.read(document, str(self._checkout.path), profiles, given)
+        default = {**self._checkout.variables, **self._environment}.get("DOCKER_DEFAULT_PLATFORM", "")
+        read = desired.read(document, str(self._checkout.path), profiles, given, default)
         secret = read.secret_files
         return read.with_secrets(
             lambda: [(name, _content(path)) for name, path in secret], {**self._checkout.variables, **given}
@@ -223,7 +224,7 @@ def _content(path: str) -> str:
 
 def _unusable(complaints: str, checkout: Checkout) -> ScaffoldError:
     from scaffold.diagnose import compose as known
-    from scaffold.stack.request import KEYS
+    from scaffold.stack import keys
 
     place = _no_yaml(checkout) if re.search(r"\byaml: |mapping values|cannot unmarshal", complaints) else None
     if place:
@@ -231,7 +232,7 @@ def _unusable(complaints: str, checkout: Checkout) -> ScaffoldError:
             f"compose.yaml cannot be used: {place}.",
             f"Correct {place.partition(':')[0]}: look at its indentation.",
         )
-    found = known.explained(complaints, str(checkout.path), KEYS)
+    found = known.explained(complaints, str(checkout.path), keys.of_service())
     return ProjectError(f"compose.yaml cannot be used: {found.message}.", found.hint)
 
 

@@ -13,10 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from scaffold.errors import ProjectError
 from scaffold.numbers import whole
-from scaffold.stack import names
+from scaffold.stack import keys, names
 from scaffold.stack.develop import Trigger, triggers
 from scaffold.stack.reader import Reader
-from scaffold.stack.request import KEYS, Context, InlineFile, resolved_modes, translate
+from scaffold.stack.requests.container import translate
+from scaffold.stack.requests.fields import Context
+from scaffold.stack.requests.mounts import InlineFile
+from scaffold.stack.requests.resources import ulimits
 from scaffold.stack.secrets import NOTHING, Confidential, Known, declared, known_of, known_secrets, values
 
 
@@ -51,6 +54,10 @@ class Build:
     shm_size: int | None = None
     no_cache: bool = False
     pull: bool = False
+    entitlements: tuple[str, ...] = ()
+    ulimits: tuple[tuple[str, str], ...] = ()
+    """Name and `soft:hard`."""
+    attestations: tuple[tuple[str, str], ...] = ()
     digest: str = ""
     """Digest of the context and all the above; filled in once the files are read."""
     files: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -159,15 +166,6 @@ class Network:
     labels: tuple[tuple[str, str], ...] = ()
 
     @property
-    def pools(self) -> tuple[tuple[tuple[str, str], ...], ...]:
-        """Return the address pools of ipam, each as (key, value) pairs in Compose's words."""
-        section = json.loads(self.ipam) if self.ipam else {}
-        return tuple(
-            tuple((str(key), str(value)) for key, value in sorted(pool.items()))
-            for pool in section.get("config") or ()
-        )
-
-    @property
     def digest(self) -> str:
         """Return what the network is compared by; its key and whether it is external do not count."""
         return digest(
@@ -264,59 +262,6 @@ def container_digest(service: Service) -> str:
     return digest([service.image, service.body, service.platform, [file.identity for file in service.files]])
 
 
-def container_request(
-    desired: Desired, service: Service, number: int, keeps: Iterable[tuple[str, str]] = ()
-) -> dict[str, object]:
-    """Return the engine's create request for one container, labels and network aliases included.
-
-    `keeps` are (volume, target) of anonymous volumes that it takes over from the container it replaces.
-    """
-    name = container_name(desired, service, number)
-    request = dict(service.body)
-    own_labels = request.get("Labels")
-    labels: dict[str, str] = dict(own_labels) if isinstance(own_labels, dict) else {}
-    labels |= {
-        names.PROJECT: desired.project,
-        names.SERVICE: service.name,
-        names.NUMBER: str(number),
-        names.ONE_OFF: "False",
-        names.CONFIG_HASH: container_digest(service),
-        names.WORKING_DIR: desired.path,
-        names.CONFIG_FILES: ",".join(desired.config_files),
-        names.DEPENDS_ON: ",".join(
-            f"{item.service}:{item.condition}:{str(item.restart).lower()}"
-            for item in service.depends_on
-            if item.service not in desired.inactive
-        ),
-        names.DIGEST: container_digest(service),
-        names.PATH: desired.path,
-    }
-    request["Labels"] = labels
-    request["Image"] = service.image
-    request["HostConfig"] = _host_config(desired, service, dict(keeps))
-    networking = request.get("NetworkingConfig")
-    if isinstance(networking, dict):
-        endpoints = {
-            network: {**endpoint, "Aliases": [name, *endpoint.get("Aliases", ())]}
-            for network, endpoint in networking["EndpointsConfig"].items()
-        }
-        request["NetworkingConfig"] = {"EndpointsConfig": endpoints}
-    return request
-
-
-def _host_config(desired: Desired, service: Service, keeps: Mapping[str, str]) -> dict[str, object]:
-    own = service.body.get("HostConfig")
-    names_of = {name: container_name(desired, desired.service(name), 1) for name in service.shares}
-    host = resolved_modes(own if isinstance(own, Mapping) else {}, names_of)
-    if not keeps:
-        return host
-    targets = set(keeps.values())
-    mounts = host.get("Mounts")
-    others = [mount for mount in mounts if mount["Target"] not in targets] if isinstance(mounts, list) else []
-    kept = [{"Type": "volume", "Source": name, "Target": target} for name, target in sorted(keeps.items())]
-    return host | {"Mounts": [*others, *kept]}
-
-
 def container_name(desired: Desired, service: Service, number: int) -> str:
     """Return the container's name: `container_name:` of compose.yaml, or the one that Compose gives."""
     return service.container_name or names.container(desired.project, service.name, number)
@@ -338,20 +283,26 @@ def variables(document: Mapping[str, object]) -> frozenset[str]:
     )
 
 
+_SECTIONS = ("services", "networks", "volumes", "secrets", "configs")
+"""Read part by part: what is switched off or unused may ask for anything."""
+
+
 def read(
     document: Mapping[str, object],
     path: str,
     profiles: Iterable[str] = (),
     variables: Mapping[str, str] | None = None,
+    default_platform: str = "",
 ) -> Desired:
     """Return the project described by a resolved Compose document.
 
-    `path` is the real path of the checkout, `variables` what secrets and configs may name. Raises
+    `path` is the real path of the checkout, `variables` what secrets and configs may name, `default_platform`
+    that of services which name none (DOCKER_DEFAULT_PLATFORM). Raises
     ProjectError for a key that cannot be honoured.
     """
     root = Reader(document, "")
     project = root.text("name")
-    root.known("name", "services", "networks", "volumes", "secrets", "configs")
+    keys.check({key: value for key, value in root.value.items() if key not in _SECTIONS}, ".", "")
     networks = {key: _network(key, reader) for key, reader in root.readers("networks")}
     volumes = {key: _volume(key, reader) for key, reader in root.readers("volumes")}
     context = Context(
@@ -361,6 +312,7 @@ def read(
         configs=dict(root.readers("configs")),
         project=project,
         variables=variables or {},
+        default_platform=default_platform,
     )
     active, inactive = _by_profile(list(root.readers("services")), set(profiles))
     services = tuple(_service(key, reader, context) for key, reader in sorted(active))
@@ -373,6 +325,7 @@ def read(
     }
     return Desired(
         project=project,
+        warnings=tuple(warning for _, reader in sorted(active) for warning in _unmet_owners(reader, context)),
         path=path,
         services=tuple(replace(item, one_shot=item.name in waited_for or item.once) for item in services),
         networks=tuple(networks[key] for key in sorted(networks)),
@@ -392,6 +345,19 @@ def read(
             ]
         ),
     )
+
+
+def _unmet_owners(reader: Reader, context: Context) -> Iterator[str]:
+    """Yield what is asked for of mounted files and cannot be done: Compose passes over it as well."""
+    for kind in ("secrets", "configs"):
+        for item in reader.items(kind):
+            asked = [key for key in ("uid", "gid", "mode") if item.has(key)]
+            file = context.definition(kind, item.text("source"), item.path).text("file", "")
+            if asked and file:
+                yield (
+                    f"{item.path}: {' and '.join(asked)} cannot be given to a mounted file: it has those of "
+                    f"{file}. One from `environment:` or `content:` gets them."
+                )
 
 
 def _inline(key: str, reader: Reader, context: Context) -> Iterator[Known]:
@@ -439,14 +405,14 @@ def _check_cycles(services: tuple[Service, ...]) -> None:
 
 
 def _service(key: str, reader: Reader, context: Context) -> Service:
-    reader.known(*KEYS)
+    keys.check(reader.value, "services.*", reader.path)
     made = translate(key, reader, context)
-    build = _build(reader.reader("build"), context) if reader.has("build") else None
+    platform = reader.text("platform", context.default_platform)
+    build = _build(reader.reader("build"), context, platform) if reader.has("build") else None
     image = reader.text("image", "") or (names.image(context.project, key) if build else "")
     if not image:
         raise ProjectError(f"services.{key}: needs `image` or `build`.")
     deploy = reader.reader("deploy")
-    deploy.known("mode", "replicas", "resources", "restart_policy", "placement", "labels", "endpoint_mode")
     if deploy.text("mode", "replicated") not in ("replicated", ""):
         raise ProjectError(f"services.{key}.deploy.mode: only `replicated` works on a single engine.")
     replicas = reader.number("scale", int(deploy.number("replicas", 1)))
@@ -492,7 +458,7 @@ def _service(key: str, reader: Reader, context: Context) -> Service:
         restarts=made.restarts,
         once=bool(once),
         pull_policy=reader.text("pull_policy", ""),
-        platform=reader.text("platform", "") or None,
+        platform=platform or None,
         stop_timeout=made.stop_timeout,
         shares=made.shares,
         develop=triggers(reader.reader("develop"), has_build=build is not None),
@@ -500,27 +466,22 @@ def _service(key: str, reader: Reader, context: Context) -> Service:
     )
 
 
-def _build(reader: Reader, context: Context) -> Build:
-    reader.known(
-        "context",
-        "dockerfile",
-        "dockerfile_inline",
-        "target",
-        "args",
-        "labels",
-        "secrets",
-        "platforms",
-        "tags",
-        "cache_from",
-        "cache_to",
-        "additional_contexts",
-        "extra_hosts",
-        "ssh",
-        "network",
-        "shm_size",
-        "no_cache",
-        "pull",
-    )
+def _platforms(reader: Reader, platform: str) -> tuple[str, ...]:
+    """Return the platform to build for: that of the container, as for `docker compose up`.
+
+    Of several without one the builder takes its own: an engine runs one of them. Raises ProjectError when
+    the build is not for the platform that the container is to have.
+    """
+    several = reader.texts("platforms")
+    if platform and several and platform not in several:
+        raise ProjectError(
+            f"{reader.path}.platforms: {platform} is not among them, and the container is to be for it.",
+            f"Add {platform}, or change `platform:` of the service or DOCKER_DEFAULT_PLATFORM.",
+        )
+    return (platform,) if platform else several if len(several) == 1 else ()
+
+
+def _build(reader: Reader, context: Context, platform: str) -> Build:
     secrets = tuple(_build_secret(item, context) for item in reader.items("secrets"))
     return Build(
         context=reader.text("context"),
@@ -530,7 +491,7 @@ def _build(reader: Reader, context: Context) -> Build:
         args=tuple(sorted(reader.optional_mapping("args").items())),
         labels=tuple(sorted(reader.mapping("labels").items())),
         secrets=secrets,
-        platforms=reader.texts("platforms"),
+        platforms=_platforms(reader, platform),
         tags=reader.texts("tags"),
         cache_from=reader.texts("cache_from"),
         cache_to=reader.texts("cache_to"),
@@ -541,14 +502,26 @@ def _build(reader: Reader, context: Context) -> Build:
         shm_size=reader.size("shm_size"),
         no_cache=reader.flag("no_cache"),
         pull=reader.flag("pull"),
+        entitlements=reader.texts("entitlements"),
+        ulimits=tuple((str(item["Name"]), f"{item['Soft']}:{item['Hard']}") for item in ulimits(reader)),
+        attestations=_attestations(reader),
     )
+
+
+def _attestations(reader: Reader) -> tuple[tuple[str, str], ...]:
+    """Return what is to be said of the image beside it, as options of buildx: provenance and sbom."""
+    given = ((key, reader.raw(key)) for key in ("provenance", "sbom"))
+    return tuple((key, str(value).lower() if value is True else str(value)) for key, value in given if value)
 
 
 def _build_secret(item: Reader, context: Context) -> BuildSecret:
     source = item.text("source")
-    definition = context.secrets.get(source)
-    if definition is None:
-        raise ProjectError(f"{item.path}: {source} is not defined under `secrets`.")
+    definition = context.definition("secrets", source, item.path)
+    if not definition.has("file") and not definition.has("environment"):
+        raise ProjectError(
+            f"{item.path}: {source} has neither `file` nor `environment`, and a build takes no other.",
+            f"Give secrets.{source} one of them.",
+        )
     return BuildSecret(
         id=item.text("target", "") or source,
         file=definition.text("file", "") or None,
@@ -557,9 +530,12 @@ def _build_secret(item: Reader, context: Context) -> BuildSecret:
 
 
 def _network(key: str, reader: Reader) -> Network:
-    reader.known(
-        "name", "external", "driver", "driver_opts", "ipam", "internal", "attachable", "enable_ipv6", "labels"
-    )
+    keys.check(reader.value, "networks.*", reader.path)
+    if not reader.flag("enable_ipv4", default=True):
+        raise ProjectError(
+            f"{reader.path}.enable_ipv4: scaffold makes no network without IPv4.",
+            "Remove it, or start the project with `docker compose up`.",
+        )
     ipam = reader.raw("ipam")
     return Network(
         key=key,
@@ -576,7 +552,7 @@ def _network(key: str, reader: Reader) -> Network:
 
 
 def _volume(key: str, reader: Reader) -> Volume:
-    reader.known("name", "external", "driver", "driver_opts", "labels")
+    keys.check(reader.value, "volumes.*", reader.path)
     return Volume(
         key=key,
         name=reader.text("name", key),

@@ -9,9 +9,6 @@ from enum import StrEnum
 from scaffold.errors import ProjectError
 from scaffold.stack.reader import Reader
 
-_KEYS = ("action", "path", "target", "ignore", "include", "initial_sync", "exec")
-_HOOK = ("command", "user", "privileged", "working_dir", "environment")
-
 
 class Action(StrEnum):
     """What a change of a file leads to."""
@@ -61,12 +58,10 @@ class Trigger:
 
 def triggers(reader: Reader, *, has_build: bool) -> tuple[Trigger, ...]:
     """Return what a service's `develop` section asks for. Raises ProjectError for what cannot be done."""
-    reader.known("watch")
     return tuple(_trigger(item, has_build=has_build) for item in reader.items("watch"))
 
 
 def _trigger(item: Reader, *, has_build: bool) -> Trigger:
-    item.known(*_KEYS)
     action = _action(item)
     target = item.text("target", "")
     hook = _hook(item.reader("exec"))
@@ -97,7 +92,6 @@ def _action(item: Reader) -> Action:
 
 
 def _hook(reader: Reader) -> Hook:
-    reader.known(*_HOOK)
     if not reader.has("command"):
         return Hook()
     return Hook(

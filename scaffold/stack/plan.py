@@ -15,7 +15,7 @@ from scaffold.stack import names, once
 from scaffold.stack.desired import Desired, Network, Service
 from scaffold.stack.difference import differences, environment_of
 from scaffold.stack.observed import Container, Image, Observed
-from scaffold.stack.request import NAMESPACES
+from scaffold.stack.requests.container import NAMESPACES
 from scaffold.stack.secrets import Mask, known_secrets, values
 from scaffold.stack.steps import (
     BuildImage,

@@ -20,15 +20,10 @@ class Reader:
         self._value: Mapping[str, object] = value or {}
         self.path = path
 
-    def known(self, *keys: str) -> None:
-        """Refuse any key that is not listed; keys that begin with `x-` are the user's own."""
-        for key, value in self._value.items():
-            if key in keys or key.startswith("x-") or value in (None, [], {}):
-                continue
-            raise ProjectError(
-                f"{self._at(key)}: scaffold cannot honour this key.",
-                "Remove it, or start the project with `docker compose up`.",
-            )
+    @property
+    def value(self) -> Mapping[str, object]:
+        """Return the mapping as it stands."""
+        return self._value
 
     def has(self, key: str) -> bool:
         return self._value.get(key) is not None

@@ -21,8 +21,8 @@ from scaffold.data import database as databases
 from scaffold.data.model import Database, Ready
 from scaffold.project import checkout as checkouts
 from scaffold.run.session import opened
-from scaffold.stack import desired as wish
 from scaffold.stack import names
+from scaffold.stack.requests.labelled import container_request
 from tests.bench import measure
 
 SCAFFOLD = str(Path(sys.executable).with_name("scaffold"))
@@ -138,7 +138,7 @@ class Floor(Checkout):
 
     def _create(self, service: str) -> str:
         name = f"{self.project}-{service}-1"
-        request = wish.container_request(self.desired, self.desired.service(service), 1)
+        request = container_request(self.desired, self.desired.service(service), 1)
         with contextlib.closing(docker.APIClient(version=self._api.api_version)) as api:
             api.create_container_from_config(request, name)
         return name

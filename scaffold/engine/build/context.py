@@ -227,6 +227,8 @@ def _read(build: Build, base_ids: BaseIds | None, where: str, trees: _Trees) -> 
         build.contexts,
         [[name, identities[name]] for name in references],
     ]
+    # What few builds have counts where it is there: the digests of all the others stay as they were.
+    parts += [item for item in (build.entitlements, build.ulimits, build.attestations) if item]
     recipe = _digest_text(json.dumps(parts) + text)
     if not (_cache("triggers") / f"{recipe}.json").exists():
         files, folders = _counted(build, text, files, folders)
