@@ -198,6 +198,7 @@ def handwritten(
     (folder / "compose.yaml").write_text(compose)
     (folder / ".env.example").write_text(f"COMPOSE_PROJECT_NAME={folder.name}\n{example}")
     for path, text in (files or {}).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     return Project(folder)
 

@@ -109,9 +109,11 @@ def run(
             workflow.check_ports(session, situation)
         images = workflow.images_first(situation)
         if images:
+            if not quiet:
+                console.announce(images.plan, session.desired.project)
             with clock.phase("make the images"):
                 carry_out(session, images, cancellation, timeout, quiet=quiet, verbose=verbose)
-            wishes = replace(wishes, build=False)
+            wishes = replace(wishes, made=workflow.images_made(images))
             situation = workflow.guarded(session, workflow.examine(session, wishes, clock), wishes, clock)
         told(situation, quiet=quiet)
         workflow.settle_in(session)

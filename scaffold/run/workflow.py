@@ -153,19 +153,34 @@ def guarded(
 
 
 def images_first(situation: Situation) -> Situation | None:
-    """Return the builds and pulls alone, where only their images tell whether a database finds its rows.
+    """Return the builds and pulls alone, where only their images tell what else has to be done.
 
-    None where that is known already.
+    That is whether a database finds its rows, and whether a container that is there has another image: a
+    build whose result is the same replaces nothing. None where that is known already.
     """
-    if not any(isinstance(step, BuildImage | PullImage) for step in situation.plan.changes):
+    steps = tuple(item for item in situation.plan.steps if isinstance(item.step, BuildImage | PullImage))
+    if not steps:
         return None
     from scaffold.data import guards
 
-    if not guards.late(situation.desired, situation.observed, situation.plan.changes):
+    built = {item.step.service.image for item in steps if isinstance(item.step, BuildImage)}
+    there = {situation.observed.images[name].id for name in built & situation.observed.images.keys()}
+    if not any(
+        container.image_id in there for container in situation.observed.containers
+    ) and not guards.late(situation.desired, situation.observed, situation.plan.changes):
         return None
-    steps = tuple(item for item in situation.plan.steps if isinstance(item.step, BuildImage | PullImage))
-    # They wait for nothing, and come first.
+    # They wait for nothing but each other, and come first.
     return replace(situation, plan=Plan(steps))
+
+
+def images_made(situation: Situation) -> tuple[str, ...]:
+    """Return the images that the builds and pulls of a situation make."""
+    steps = situation.plan.changes
+    return tuple(
+        step.service.image if isinstance(step, BuildImage) else step.reference
+        for step in steps
+        if isinstance(step, BuildImage | PullImage)
+    )
 
 
 def removable(session: Session, observed: Observed, steps: Plan) -> None:
@@ -400,6 +415,7 @@ def _builds(session: Session) -> Mapping[str, wish.Build]:
         {service.name: service.build for service in session.desired.services if service.build},
         base,
         str(session.checkout.path),
+        {service.name: service.image for service in session.desired.services},
     )
 
 

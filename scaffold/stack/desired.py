@@ -58,6 +58,8 @@ class Build:
     ulimits: tuple[tuple[str, str], ...] = ()
     """Name and `soft:hard`."""
     attestations: tuple[tuple[str, str], ...] = ()
+    needs: tuple[str, ...] = ()
+    """Services upon whose images it is built; filled in once the Dockerfile is read."""
     digest: str = ""
     """Digest of the context and all the above; filled in once the files are read."""
     files: Mapping[str, str] = field(default_factory=dict, compare=False)

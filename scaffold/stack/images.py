@@ -8,21 +8,29 @@ from dataclasses import dataclass, replace
 from scaffold.errors import ProjectError, UsageError
 from scaffold.stack.desired import Desired, Service
 from scaffold.stack.observed import Image
-from scaffold.stack.plan import Plan, Planned
+from scaffold.stack.plan import Plan, Planned, built_upon, in_build_order
 from scaffold.stack.steps import BuildImage, PullImage
 
 REASON = "asked for"
 
 
 def build(desired: Desired, asked: str | None, *, no_cache: bool, pull: bool) -> Plan:
-    """Return a build for each image that is built, or for one service's. They run side by side."""
-    services = {service.image: service for service in _chosen(desired, asked) if service.build}
-    if asked and not services:
+    """Return a build for each image that is built, or for one service's and those that it is built upon.
+
+    They run side by side, each after those whose images it needs.
+    """
+    wanted_for = _with_needs(desired, asked) if asked else None
+    every = in_build_order(desired.services)
+    services = {
+        service.image: service for service in every if wanted_for is None or service.name in wanted_for
+    }
+    if asked and not desired.service(asked).build:
         image = desired.service(asked).image
         raise UsageError(
             f"Service {asked} is not built here: it uses {image}.", f"Get it with `scaffold pull {asked}`."
         )
-    steps = []
+    steps: list[Planned] = []
+    made: dict[str, int] = {}
     for service in services.values():
         assert service.build is not None
         wanted = replace(
@@ -30,7 +38,10 @@ def build(desired: Desired, asked: str | None, *, no_cache: bool, pull: bool) ->
             no_cache=service.build.no_cache or no_cache,
             pull=service.build.pull or pull,
         )
-        steps.append(Planned(BuildImage(replace(service, build=wanted), REASON)))
+        after = tuple(sorted(made[image] for image in built_upon(service, desired.services) if image in made))
+        made[service.image] = len(steps)
+        reason = REASON if asked in (None, service.name) else f"{asked} is built upon it"
+        steps.append(Planned(BuildImage(replace(service, build=wanted), reason), after))
     return Plan(tuple(steps))
 
 
@@ -54,6 +65,13 @@ def pull(desired: Desired, asked: str | None) -> Plan:
     }
     steps = [PullImage(image, service.platform, REASON) for image, service in sorted(wanted.items())]
     return Plan(tuple(map(Planned, steps)))
+
+
+def _with_needs(desired: Desired, name: str) -> frozenset[str]:
+    """Return a service and all those upon whose images it is built."""
+    service = desired.service(name)
+    needs = service.build.needs if service.build else ()
+    return frozenset({name}).union(*(_with_needs(desired, other) for other in needs))
 
 
 def _chosen(desired: Desired, asked: str | None) -> tuple[Service, ...]:

@@ -6,6 +6,7 @@ for each other may run side by side. Nothing here ever removes a volume except `
 
 from __future__ import annotations
 
+import graphlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -86,6 +87,8 @@ class Wishes:
     database's service."""
     show_secrets: bool = False
     """Reasons give the values of secrets too."""
+    made: tuple[str, ...] = ()
+    """Images that were built or pulled a moment ago for this very wish."""
 
 
 NOTHING_MORE = Wishes()
@@ -305,12 +308,13 @@ def _images(
 ) -> dict[str, int]:
     """Add builds and pulls; return the step that makes each image that is missing or out of date."""
     made: dict[str, int] = {}
-    for service in services:
-        if not service.build or service.image in made:
+    for service in in_build_order(services):
+        if service.image in made:
             continue
-        reason = _build_reason(service, observed.images.get(service.image), wishes)
+        anew = {image: made[image] for image in built_upon(service, services) if image in made}
+        reason = _build_reason(service, observed.images.get(service.image), anew, wishes)
         if reason:
-            made[service.image] = draft.add(BuildImage(service, reason))
+            made[service.image] = draft.add(BuildImage(service, reason), anew.values())
     built = {service.image for service in services if service.build}
     for service in services:
         if service.image in built or service.image in made or service.image in observed.images:
@@ -324,11 +328,32 @@ def _images(
     return made
 
 
-def _build_reason(service: Service, image: Image | None, wishes: Wishes) -> str:
+def in_build_order(services: tuple[Service, ...]) -> tuple[Service, ...]:
+    """Return the services that are built, each after those upon whose images it is."""
+    built = {service.name: service for service in services if service.build}
+    needs = {
+        name: [other for other in service.build.needs if other in built] if service.build else []
+        for name, service in built.items()
+    }
+    return tuple(built[name] for name in graphlib.TopologicalSorter(needs).static_order())
+
+
+def built_upon(service: Service, services: tuple[Service, ...]) -> tuple[str, ...]:
+    """Return the images of other services that the build of a service starts from or copies from."""
+    needs = service.build.needs if service.build else ()
+    return tuple(other.image for other in services if other.name in needs)
+
+
+def _build_reason(service: Service, image: Image | None, anew: Collection[str], wishes: Wishes) -> str:
+    """Return why an image is built; `anew` are those that it stands upon and that are built before it."""
     build = service.build
     assert build is not None
     if image is None:
         return "not built yet"
+    if service.image in wishes.made:
+        return ""
+    if anew:
+        return f"built upon {', '.join(sorted(anew))}, which is built anew"
     if wishes.build:
         return "asked for by --build"
     if service.pull_policy == "build":

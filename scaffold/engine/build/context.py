@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import graphlib
 import hashlib
 import json
 import os
@@ -56,14 +57,75 @@ def read(build: Build, base_ids: BaseIds | None = None, *, service: str = "", ho
 
 
 def read_all(
-    builds: Mapping[str, Build], base_ids: BaseIds | None = None, home: str = ""
+    builds: Mapping[str, Build],
+    base_ids: BaseIds | None = None,
+    home: str = "",
+    images: Mapping[str, str] | None = None,
 ) -> dict[str, Build]:
-    """Return the same for the builds of several services; a context that they share is read once."""
+    """Return the same for the builds of several services; a context that they share is read once.
+
+    `images` are the images of all services, by service. A build upon another's image knows what it needs,
+    and changes with it: that one's digest stands for the base, which may be built anew before it is used.
+    """
     trees = _Trees(home)
-    return {
-        service: _read(build, base_ids, f"services.{service}.build: ", trees)
-        for service, build in builds.items()
-    }
+    known = _Siblings(builds, images or {})
+    made: dict[str, Build] = {}
+    for service in known.order():
+
+        def identity(reference: str) -> str | None:
+            owner = known.owner(reference)
+            return f"build:{made[owner].digest}" if owner else base_ids(reference) if base_ids else None
+
+        where = f"services.{service}.build: "
+        build = replace(known.builds[service], needs=known.needs[service])
+        made[service] = _read(build, identity, where, trees)
+    return {service: made[service] for service in builds}
+
+
+class _Siblings:
+    """Which builds of a project stand upon the images of which others."""
+
+    def __init__(self, builds: Mapping[str, Build], images: Mapping[str, str]) -> None:
+        self._images = images
+        self._owners = {_plain(images[name]): name for name in builds if name in images}
+        self._owners |= {_plain(tag): name for name, build in builds.items() for tag in build.tags}
+        self.builds = {name: self._resolved(name, build) for name, build in builds.items()}
+        self.needs = {
+            name: tuple(sorted({owner for owner in map(self.owner, bases(build)) if owner and owner != name}))
+            for name, build in self.builds.items()
+        }
+
+    def owner(self, reference: str) -> str | None:
+        """Return the service whose build makes an image, None when that is somebody else's."""
+        return self._owners.get(_plain(reference))
+
+    def order(self) -> tuple[str, ...]:
+        """Return the services, each after those whose images it is built upon. Raises ProjectError."""
+        try:
+            return tuple(graphlib.TopologicalSorter(self.needs).static_order())
+        except graphlib.CycleError as error:
+            circle = " → ".join(reversed(error.args[1]))
+            raise ProjectError(f"The images of services are built upon each other: {circle}.") from error
+
+    def _resolved(self, service: str, build: Build) -> Build:
+        """Return the build with `service:x` as the image of x: that is what the builder understands."""
+        contexts = []
+        for name, source in build.contexts:
+            kind, _, other = source.partition(":")
+            if kind == "service" and other not in self._images:
+                raise ProjectError(
+                    f"services.{service}.build.additional_contexts.{name}: there is no service {other}.",
+                    f"Services: {', '.join(sorted(self._images))}. One in a profile has to be active.",
+                )
+            image = self._images[other] if kind == "service" else ""
+            contexts.append((name, f"docker-image://{image}" if image else source))
+        return replace(build, contexts=tuple(contexts))
+
+
+def _plain(reference: str) -> str:
+    """Return an image's name as the engine spells it: `debian` is `debian:latest`."""
+    name = reference.removeprefix("docker.io/").removeprefix("library/")
+    return name if "@" in name or ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def bases(build: Build) -> tuple[str, ...]:
@@ -199,11 +261,6 @@ def _read(build: Build, base_ids: BaseIds | None, where: str, trees: _Trees) -> 
         files["dockerfile_inline"] = _digest_text(text)
     withheld_from: list[tuple[str, str, tuple[str, ...]]] = []
     for name, source in build.contexts:
-        if source.startswith("service:"):
-            raise ProjectError(
-                f"{where}additional_contexts.{name}: scaffold cannot build upon another service.",
-                "Name its image: docker-image://<image>.",
-            )
         if is_local(source):
             tree = _tree(source, f"{source}/.dockerignore", f"{where}additional_contexts.{name}: ", trees)
             named = _exposed(build, text, tree, name)
