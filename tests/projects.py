@@ -268,8 +268,8 @@ def interrupt(process: subprocess.Popen[str]) -> None:
 
 def command_lines() -> Iterable[str]:
     """Yield what every process of the machine shows to `ps`."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in filter(str.isdecimal, os.listdir("/proc")):  # a glob fails on one that ends meanwhile
         try:
-            yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            yield Path("/proc", process, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
