@@ -268,8 +268,9 @@ def interrupt(process: subprocess.Popen[str]) -> None:
 
 def command_lines() -> Iterable[str]:
     """Yield what every process of the machine shows to `ps`."""
-    for process in filter(str.isdecimal, os.listdir("/proc")):  # a glob fails on one that ends meanwhile
+    # A glob of their files fails on one that ends meanwhile.
+    for process in (path for path in Path("/proc").iterdir() if path.name.isdecimal()):
         try:
-            yield Path("/proc", process, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            yield (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
