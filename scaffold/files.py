@@ -21,6 +21,13 @@ _KINDS = (
 _AT_ONCE = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
+def cache(kind: str) -> Path:
+    """Return the folder of this user in which something is kept whose loss costs time and nothing else."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(home) if home.startswith("/") else Path.home() / ".cache"
+    return base / "scaffold" / kind
+
+
 def read(path: Path | str, largest: int = LARGEST) -> bytes:
     """Return what a file holds. Raises OSError for what is no file, or holds more."""
     content = begin(path, largest + 1)

@@ -81,8 +81,9 @@ class Model:
                 self.images[reference] = Image(reference, self.identity(), {}, self.clock)
             case BuildImage(service=service):
                 assert service.build
-                labels = {names.CONTEXT: service.build.digest}
-                self.images[service.image] = Image(service.image, self.identity(), labels, self.clock)
+                self.images[service.image] = Image(
+                    service.image, self.identity(), {}, self.clock, digest=service.build.digest
+                )
             case RemoveImage(reference=reference):
                 self.images.pop(reference, None)
             case CreateNetwork(network=wanted):

@@ -168,7 +168,6 @@ def test_image_has_arguments_secrets_labels_and_tags(
         made.labels.items()
         >= {
             "own": "a=b c",
-            names.CONTEXT: context.read(build).digest,
             names.PROJECT: "p",
             names.SERVICE: "s",
         }.items()
@@ -183,14 +182,16 @@ def test_build_is_remembered_for_the_next_plan(
 ) -> None:
     build = write(tmp_path, {"Dockerfile": f"{BASE}COPY a /\n", "a": ""})
     make(image, build)
-    assert set(context.manifest(engine.images.get(image).labels[names.CONTEXT])) == {"Dockerfile", "a"}
+    assert set(context.manifest(context.read(build).digest)) == {"Dockerfile", "a"}
+    # The image itself carries nothing of it: it is the one that Compose would build.
+    assert not [name for name in engine.images.get(image).labels if name.startswith("dev.scaffold")]
 
 
 @pytest.mark.engine
 def test_inline_dockerfile_is_built(tmp_path: Path, image: str, engine: docker.DockerClient) -> None:
     build = replace(write(tmp_path, {"a": ""}), inline=f"{BASE}COPY a /inline\n")
     make(image, build)
-    assert engine.images.get(image).labels[names.CONTEXT] == context.read(build).digest
+    assert engine.images.get(image).history()[0]["CreatedBy"].startswith("COPY a /inline")
 
 
 # --- what is reported

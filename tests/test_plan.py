@@ -93,8 +93,9 @@ def running(desired: Desired) -> Observed:
             item.image: Image(
                 item.image,
                 f"sha256:{item.image}",
-                {names.CONTEXT: item.build.digest} if item.build else {},
+                {},
                 EARLY,
+                digest=item.build.digest if item.build else "",
             )
             for item in sorted(desired.services, key=lambda item: item.build is not None)
         },
@@ -146,15 +147,15 @@ def test_unchanged_project_plans_nothing() -> None:
 def test_changed_source_touches_only_the_image_and_its_containers() -> None:
     assert str(plan(read(digest="two"), running(read()))) == golden(
         "build image p-app: build arguments, target or base image changed",
-        "stop container p-app-1: image p-app is new [recreate]",
-        "remove container p-app-1: image p-app is new [recreate]",
-        "remove container p-migrate-1: image p-app is new [recreate]",
+        "stop container p-app-1: image p-app is built anew [recreate]",
+        "remove container p-app-1: image p-app is built anew [recreate]",
+        "remove container p-migrate-1: image p-app is built anew [recreate]",
         "prove service db: what depends on it starts",
-        "create container p-migrate-1: image p-app is new",
-        "start container p-migrate-1: image p-app is new",
+        "create container p-migrate-1: image p-app is built anew",
+        "start container p-migrate-1: image p-app is built anew",
         "complete service migrate: started",
-        "create container p-app-1: image p-app is new",
-        "start container p-app-1: image p-app is new",
+        "create container p-app-1: image p-app is built anew",
+        "start container p-app-1: image p-app is built anew",
         "prove service app: started",
     )
 

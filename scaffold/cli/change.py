@@ -439,8 +439,10 @@ def _show(
         console.plan(workflow.telling(situation).plan, session.desired.project, as_json=as_json)
         return
     from scaffold.dockercli import explain
+    from scaffold.run import workflow
 
-    lines = explain.commands(situation.plan, situation.desired, session.variables, show_secrets=show_secrets)
+    desired = workflow.hashed(session, situation).desired
+    lines = explain.commands(situation.plan, desired, session.variables, show_secrets=show_secrets)
     if lines and not session.checkout.env_file.exists():
         lines = (explain.Command("names, ports and passwords of this checkout, once", "scaffold env"), *lines)
         console.note("Without .env this is a sketch. After `scaffold env`, ask again for the exact commands.")

@@ -36,7 +36,7 @@ def arguments(
     for name, value in build.args:
         made += ["--build-arg", name if value is None or name in hidden else f"{name}={value}"]
     made += _each("--secret", map(_secret, build.secrets))
-    every = {**dict(build.labels), **dict(labels), names.CONTEXT: build.digest}
+    every = {**dict(build.labels), **dict(labels)}
     made += _each("--label", (f"{name}={value}" for name, value in every.items()))
     made += ["--platform", ",".join(build.platforms)] if build.platforms else []
     made += ["--network", build.network] if build.network else []
@@ -51,6 +51,12 @@ def arguments(
     made += ["--no-cache"] if build.no_cache else []
     made += ["--pull"] if build.pull else []
     return (*made, build.context)
+
+
+def labels(project: str, service: str, version: str) -> tuple[tuple[str, str], ...]:
+    """Return the labels that Compose of this version gives to an image: with others it would be another."""
+    found = ((names.PROJECT, project), (names.SERVICE, service), (names.VERSION, version))
+    return tuple((name, value) for name, value in found if value)
 
 
 def is_filtered(build: Build) -> bool:

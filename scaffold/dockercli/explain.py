@@ -113,6 +113,8 @@ _THROTTLES = (
 
 _FOLDER = "/\0folder"
 """Stands for a folder whose name only the shell knows."""
+_IMAGE = "\0image"
+"""Stands before the name of an image whose id only the engine knows."""
 _REPLACED = 4
 """Characters from which a secret is looked for inside a word; a shorter one stands there by chance."""
 _RESERVED = re.compile(
@@ -159,6 +161,10 @@ class _Shell:
         name, equals, rest = word.partition(f"={_FOLDER}")
         if equals:
             return f'{self.quote(name)}="$folder"{self.quote(rest)}'
+        name, known, image = word.partition(f"={_IMAGE}")
+        if known:
+            asked = f"docker image inspect --format '{{{{.Id}}}}' {self.quote(image)}"
+            return f'{self.quote(name)}="$({asked})"'
         parts = self._parts(word)
         if not any(holder for _, holder in parts):
             return characters.in_shell(shlex.quote(word))
@@ -351,7 +357,7 @@ def _prove(step: Prove, shell: _Shell) -> Iterator[Command]:
 
 
 def _build(desired: Desired, service: Service, build: Build, shell: _Shell) -> str:
-    labels = ((names.PROJECT, desired.project), (names.SERVICE, service.name), (names.PATH, desired.path))
+    labels = buildx.labels(desired.project, service.name, desired.compose_version)
     # An argument with a secret comes from the environment, or the list of processes would show it.
     hidden = {name: value for name, value in build.args if value is not None and shell.hides(value)}
     sent = buildx.filtered(build, _FOLDER)
@@ -426,7 +432,7 @@ def _volume(volume: Volume, desired: Desired, shell: _Shell) -> str:
 
 def _create(desired: Desired, step: CreateContainer, shell: _Shell) -> str:
     service = step.service
-    request = container_request(desired, service, step.number, step.keeps)
+    request = container_request(desired, service, step.number, step.keeps, _IMAGE + service.image)
     host = _mapping(request.get("HostConfig"))
     words = ["docker", "create", "--name", step.name]
     words += ["--platform", service.platform] if service.platform else []

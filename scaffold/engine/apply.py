@@ -15,6 +15,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from scaffold.dockercli import buildx
+from scaffold.engine import observe
 from scaffold.engine.answers import moment
 from scaffold.engine.client import Engine, engine_errors
 from scaffold.engine.wire import TIMEOUT, Refused
@@ -290,7 +292,8 @@ def _create_volume(step: CreateVolume, work: Work) -> None:
 
 
 def _create_container(step: CreateContainer, desired: Desired, engine: Engine) -> None:
-    request = container_request(desired, step.service, step.number, step.keeps)
+    image = observe.image_id(engine, step.service.image) or ""
+    request = container_request(desired, step.service, step.number, step.keeps, image)
     engine.post("/containers/create", request, name=step.name, platform=step.service.platform)
 
 
@@ -343,11 +346,7 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
             ):
                 work.report(Output(index, step, text))
 
-    labels = (
-        (names.PROJECT, work.desired.project),
-        (names.SERVICE, service.name),
-        (names.PATH, work.desired.path),
-    )
+    labels = buildx.labels(work.desired.project, service.name, work.desired.compose_version)
     known = Secrets(
         work.desired.confidential.known, work.desired.path, work.variables, work.allowed, work.thorough
     )
@@ -369,6 +368,9 @@ def _build(step: BuildImage, index: int, work: Work) -> None:
                 raise images.cancelled(service.image) from error
             raise
     proof.after()
+    made = observe.image_id(work.engine, service.image)
+    if made:
+        context.remember_image(made, service.build)
     if triggered:
         context.remember_triggers(service.build)
 

@@ -154,6 +154,7 @@ def images(engine: Engine, references: Iterable[str]) -> dict[str, Image]:
             continue
         config = document.get("Config") or {}
         labels = config.get("Labels") or {}
+        digest = labels.get(names.CONTEXT) or context.made_from(document["Id"])
         found[reference] = Image(
             reference=reference,
             id=document["Id"],
@@ -164,7 +165,8 @@ def images(engine: Engine, references: Iterable[str]) -> dict[str, Image]:
             volumes=tuple(sorted(config.get("Volumes") or ())),
             entrypoint=tuple(config.get("Entrypoint") or ()),
             command=tuple(config.get("Cmd") or ()),
-            context=context.manifest(labels[names.CONTEXT]) if names.CONTEXT in labels else {},
+            digest=digest,
+            context=context.manifest(digest) if digest else {},
         )
     return found
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 
+from scaffold import files
 from scaffold.engine.endpoint import settings
 from scaffold.errors import EngineUnavailable
 
@@ -18,6 +22,32 @@ _FOLDERS = (
     "/usr/libexec/docker/cli-plugins",
     "/Applications/Docker.app/Contents/Resources/cli-plugins",
 )
+
+
+@cache
+def compose_version() -> str:
+    """Return what Compose calls itself on images that it builds, as 2.26.1; asked once for each binary."""
+    binary = Path(command("compose")[0])
+    try:
+        found = binary.stat()
+    except OSError:
+        return ""
+    key = f"{binary}:{found.st_mtime_ns}:{found.st_size}"
+    known = files.cache("plugins") / "compose"
+    with contextlib.suppress(OSError, ValueError):
+        path, _, version = files.text(known).strip().rpartition(" ")
+        if path == key:
+            return version
+    done = subprocess.run(
+        [*command("compose"), "version", "--short"], capture_output=True, text=True, check=False, timeout=30
+    )
+    numbers = re.search(r"\d+\.\d+\.\d+", done.stdout)
+    if numbers is None:
+        return ""
+    with contextlib.suppress(OSError):
+        known.parent.mkdir(parents=True, exist_ok=True)
+        known.write_text(f"{key} {numbers[0]}\n")
+    return numbers[0]
 
 
 @cache

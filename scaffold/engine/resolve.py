@@ -9,6 +9,7 @@ import re
 import signal
 import stat
 import subprocess
+import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,8 @@ class Resolving:
         self._process = process
         self._environment = environment
         self._checkout = checkout
+        self._resolved = ""
+        self._hashing: subprocess.Popen[str] | None = None
 
     @classmethod
     def begin(cls, checkout: Checkout, environment: Mapping[str, str] | None = None) -> Self:
@@ -56,11 +59,44 @@ class Resolving:
 
     def end(self) -> None:
         """Leave no process behind when the result is not wanted after all."""
-        if self._process.poll() is None:
-            # Its whole group: it may be waiting for a git that fetches an `include:`.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.communicate()
+        for process in filter(None, (self._process, self._hashing)):
+            if process.poll() is None:
+                # Its whole group: it may be waiting for a git that fetches an `include:`.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
+    def begin_hashing(self) -> None:
+        """Let Compose hash its services meanwhile: needed where a container is made, or was not made by us.
+
+        It gets what it has resolved itself: of compose.yaml as it stands, its answer is wrong for a service
+        with `env_file` (docker/compose issue 14001).
+        """
+        if self._hashing or not self._resolved:
+            return
+        # A pipe might fill up while nobody reads.
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+            file.write(self._resolved)
+            file.seek(0)
+            self._hashing = _asked(
+                self._checkout,
+                self._environment,
+                *("--file", "-", "--project-directory", str(self._checkout.path), "--profile", "*"),
+                *("config", "--hash", "*"),
+                stdin=file.fileno(),
+            )
+
+    def hashes(self) -> dict[str, str]:
+        """Return Compose's hash of each service; nothing where it does not say."""
+        self.begin_hashing()
+        if self._hashing is None:
+            return {}
+        try:
+            output, _ = self._hashing.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return {}
+        pairs = (line.rpartition(" ") for line in output.splitlines())
+        return {name: value for name, _, value in pairs if re.fullmatch(r"[0-9a-f]{64}", value)}
 
     def result(self, profiles: tuple[str, ...] = ()) -> Desired:
         """Return the project. Raises ProjectError with Compose's own words when it cannot be read."""
@@ -84,6 +120,7 @@ class Resolving:
             )
         if code != 0:
             raise _unusable(complaints, self._checkout)
+        self._resolved = output
         try:
             read = self._read(output, profiles)
         except RecursionError as error:
@@ -94,6 +131,7 @@ class Resolving:
             config_files=tuple(map(str, self._checkout.config_files)),
             inactive=tuple(sorted({*read.inactive, *switched_off} - present)),
             warnings=(*warnings, *read.warnings),
+            compose_version=plugins.compose_version() if any(item.build for item in read.services) else "",
         )
 
     def _answer(self, given: str | None = None) -> tuple[int, str, str]:
@@ -137,7 +175,7 @@ class Resolving:
             {**self._environment, "COMPOSE_PROFILES": ""},
             *("--file", "-", "--project-directory", str(self._checkout.path), "--project-name", "probe"),
             *_CONFIG,
-            takes_input=True,
+            stdin=subprocess.PIPE,
         )
         code, output, complaints = self._answer(json.dumps(probe))
         if code:
@@ -147,7 +185,7 @@ class Resolving:
 
 
 def _asked(
-    checkout: Checkout, environment: Mapping[str, str], *arguments: str, takes_input: bool = False
+    checkout: Checkout, environment: Mapping[str, str], *arguments: str, stdin: int = subprocess.DEVNULL
 ) -> subprocess.Popen[str]:
     """Return Compose on its way, in the checkout's folder whichever way led there."""
     process = subprocess.Popen(
@@ -155,7 +193,7 @@ def _asked(
         cwd=checkout.path,
         # `${PWD}` in compose.yaml, and what is relative to it, is the project's folder for everybody.
         env=chosen().environment({**environment, "PWD": str(checkout.path)}),
-        stdin=subprocess.PIPE if takes_input else subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -94,6 +94,16 @@ class Session:
             asked.check(desired, self._profiles, self.allowed, self.variables)
         return desired
 
+    def begin_hashing(self) -> None:
+        """Let Compose work out its hashes while this program is busy with something else."""
+        if self._resolving:
+            self._resolving.begin_hashing()
+
+    @cached_property
+    def hashes(self) -> Mapping[str, str]:
+        """Return Compose's own hash of each service, which it compares containers by."""
+        return self._resolving.hashes() if self._resolving else {}
+
     def renew(self) -> Mapping[str, tuple[str, str]]:
         """Choose the ports in .env anew and add what it lacks; return (before, now) of what has changed."""
         return env_file.renew(self.checkout, self._known)

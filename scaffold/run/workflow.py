@@ -94,11 +94,15 @@ def examine(
             if locks.is_unsettled(session.checkout) and settle(engine, observed.containers):
                 observed = _observed(session, desired)
             desired = desired.with_builds(builds.result())
+            if any(item.made_by_compose for item in observed.containers):
+                desired = replace(desired, hashes=session.hashes)
     with clock.phase("plan"):
         notes = desired.warnings + _checked(session, desired, observed, wishes.new_data)
         notes += planning.left_alone(desired, observed)
         notes += (_remote(engine),) if engine.machine else ()
         made = planning.plan(desired, observed, wishes)
+        if any(isinstance(step, CreateContainer) for step in made.changes):
+            session.begin_hashing()
         check_sharing(session, desired, observed, made)
         doubts = tuple(filter(None, map(_left_as_it_is, observed.first_starts)))
         return Situation(desired, observed, made, notes, doubts)
@@ -454,6 +458,8 @@ def apply(
     from scaffold.run.readiness import Waiting
 
     steps = [item.step for item in situation.plan.steps]
+    if any(isinstance(step, CreateContainer) for step in steps):
+        situation = hashed(session, situation)
 
     def proven(service: Service, database: Database, container: Container) -> None:
         for volume in service.volumes:
@@ -493,6 +499,11 @@ def apply(
 
             images.drop_superseded(session.engine, situation.desired)
     return applied
+
+
+def hashed(session: Session, situation: Situation) -> Situation:
+    """Return the situation with Compose's own hashes, which the containers that are made carry."""
+    return replace(situation, desired=replace(situation.desired, hashes=session.hashes))
 
 
 def _volume_made(desired: Desired) -> VolumeMade:

@@ -203,6 +203,9 @@ class Desired:
     config_files: tuple[str, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=(), compare=False)
     """What is to be known of compose.yaml though it can be used, in sentences."""
+    hashes: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Compose's own hash of each service, once it was asked for: containers that carry it stay."""
+    compose_version: str = ""
     given: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """The values of the variables that secrets and configs name."""
     secrets: tuple[str, ...] = ()

@@ -54,6 +54,11 @@ class Container:
         return self.labels.get(names.DIGEST, "")
 
     @property
+    def made_by_compose(self) -> bool:
+        """Return whether Compose, or what does as it does, made it: its own hash alone tells of a change."""
+        return not self.digest and names.CONFIG_HASH in self.labels and not self.one_off
+
+    @property
     def one_off(self) -> bool:
         """Return whether it is a `docker compose run` container: nobody's business but its maker's."""
         return self.labels.get(names.ONE_OFF, "False") == "True"
@@ -116,6 +121,8 @@ class Image:
     """The paths for which every container of it gets a volume."""
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    digest: str = ""
+    """That of the build that made it; empty where this machine does not know it."""
     context: Mapping[str, str] = field(default_factory=dict, compare=False)
     """The files that it was built from, where this machine still knows them."""
 

@@ -358,10 +358,10 @@ def _build_reason(service: Service, image: Image | None, anew: Collection[str], 
         return "asked for by --build"
     if service.pull_policy == "build":
         return "pull_policy is build"
-    if image.labels.get(names.CONTEXT) == build.digest:
+    if image.digest == build.digest:
         return ""
-    if names.CONTEXT not in image.labels:
-        return "the image was not built by scaffold"
+    if not image.digest:
+        return "it is not known what the image was built from"
     changed = changed_files(build.files, image.context)
     if not changed:
         return "build arguments, target or base image changed"
@@ -481,8 +481,10 @@ def _replace_reason(
         return "its removal was cut short"
     image = observed.images.get(service.image)
     if not container.digest:
-        return "made by another tool (docker compose or run.sh)"
-    if container.digest != wish.container_digest(service):
+        theirs = container.labels.get(names.CONFIG_HASH, "")
+        if not theirs or theirs != desired.hashes.get(service.name):
+            return "made by another tool (docker compose or run.sh), from other settings"
+    elif container.digest != wish.container_digest(service):
         environments = [service.environment for service in desired.services]
         environments += map(environment_of, observed.containers)
         mask = Mask(
@@ -492,7 +494,7 @@ def _replace_reason(
     if container.path and container.path != desired.path:
         return f"its folder was {container.path}"
     if service.image in made:
-        return f"image {service.image} is new"
+        return f"image {service.image} is built anew"
     if image and container.image_id != image.id:
         return f"image {service.image}: {_short(container.image_id)} → {_short(image.id)}"
     for name in service.networks:

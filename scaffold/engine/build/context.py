@@ -25,6 +25,7 @@ from typing import Any
 from scaffold.dockercli.buildx import dockerfile_path, is_local
 from scaffold.engine.build import dockerfile, ignore
 from scaffold.errors import ProjectError
+from scaffold.files import cache
 from scaffold.files import read as read_file
 from scaffold.project.checkout import COMPOSE_FILES
 from scaffold.stack import environment
@@ -145,7 +146,7 @@ def ignore_file(build: Build) -> str:
 
 def remember(build: Build) -> None:
     """Keep the file list of a build that was made, for saying later what changed."""
-    folder = _cache("manifests")
+    folder = cache("manifests")
     group = _key(build.context)
     if build.digest and _write(folder / f"{group}-{build.digest}.json", dict(build.files)):
         _prune(folder, f"{group}-*.json", KEPT_MANIFESTS)
@@ -157,11 +158,23 @@ def manifest(digest: str) -> Mapping[str, str]:
     return _Manifest(digest)
 
 
+def remember_image(image_id: str, build: Build) -> None:
+    """Keep what an image was built from: it carries no label of ours, and is the one that Compose builds."""
+    folder = cache("images")
+    if build.digest and _write(folder / f"{_key(image_id)}.json", {"digest": build.digest}):
+        _prune(folder, "*.json", _KEPT_FILES)
+
+
+def made_from(image_id: str) -> str:
+    """Return the digest of the build that made an image, empty when that is not known on this machine."""
+    return str(_load(cache("images") / f"{_key(image_id)}.json", str).get("digest", ""))
+
+
 class Searched:
     """Which files of a folder were looked at for the same secrets before: path and digest of the content."""
 
     def __init__(self, root: str, key: str) -> None:
-        self._path = _cache("searched") / f"{_key(root)}-{key}.json"
+        self._path = cache("searched") / f"{_key(root)}-{key}.json"
         self.files: Mapping[str, str] = _load(self._path, str)
 
     def keep(self, files: Mapping[str, str]) -> None:
@@ -171,12 +184,12 @@ class Searched:
 
 def is_proven(build: Build) -> bool:
     """Return whether the layers of another build of the same recipe have been searched."""
-    return bool(build.recipe) and (_cache("proven") / f"{build.recipe}.json").exists()
+    return bool(build.recipe) and (cache("proven") / f"{build.recipe}.json").exists()
 
 
 def remember_proof(build: Build) -> None:
-    if build.recipe and _write(_cache("proven") / f"{build.recipe}.json", {}):
-        _prune(_cache("proven"), "*.json", _KEPT_FILES)
+    if build.recipe and _write(cache("proven") / f"{build.recipe}.json", {}):
+        _prune(cache("proven"), "*.json", _KEPT_FILES)
 
 
 _STEP = re.compile(r"\[(?:\S+ )?(\d+)/(\d+)\]")
@@ -193,8 +206,8 @@ def is_trigger(step: str) -> bool:
 
 def remember_triggers(build: Build) -> None:
     """From now on everything in the context counts for builds of this recipe."""
-    if build.recipe and _write(_cache("triggers") / f"{build.recipe}.json", {}):
-        _prune(_cache("triggers"), "*.json", _KEPT_FILES)
+    if build.recipe and _write(cache("triggers") / f"{build.recipe}.json", {}):
+        _prune(cache("triggers"), "*.json", _KEPT_FILES)
 
 
 class _Manifest(Mapping[str, str]):
@@ -207,7 +220,7 @@ class _Manifest(Mapping[str, str]):
     def _files(self) -> dict[str, str]:
         if not re.fullmatch(r"[0-9a-f]+", self._digest):
             return {}
-        paths = sorted(_cache("manifests").glob(f"*-{self._digest}.json"))
+        paths = sorted(cache("manifests").glob(f"*-{self._digest}.json"))
         return _load(paths[0], str) if paths else {}
 
     def __getitem__(self, path: str) -> str:
@@ -287,7 +300,7 @@ def _read(build: Build, base_ids: BaseIds | None, where: str, trees: _Trees) -> 
     # What few builds have counts where it is there: the digests of all the others stay as they were.
     parts += [item for item in (build.entitlements, build.ulimits, build.attestations) if item]
     recipe = _digest_text(json.dumps(parts) + text)
-    if not (_cache("triggers") / f"{recipe}.json").exists():
+    if not (cache("triggers") / f"{recipe}.json").exists():
         files, folders = _counted(build, text, files, folders)
     total = hashlib.sha256(json.dumps(parts).encode())
     for kind in (files, folders):
@@ -461,8 +474,8 @@ def _is_private(root: str, path: str, name: str) -> bool:
 
 
 def _digests(root: str, rules: ignore.Rules, where: str, own: str | None) -> _Tree:
-    cache = _cache("contexts") / f"{_key(root, rules.text)}.json"
-    known: dict[str, _Entry] = _load(cache, list)
+    kept = cache("contexts") / f"{_key(root, rules.text)}.json"
+    known: dict[str, _Entry] = _load(kept, list)
     fresh: dict[str, _Entry] = {}
     same = True
     tree = _Tree()
@@ -500,8 +513,8 @@ def _digests(root: str, rules: ignore.Rules, where: str, own: str | None) -> _Tr
         elif not stat.S_ISSOCK(mode):
             files[path] = f"special-{mode:o}"
     if not same or len(fresh) != len(known):  # a file that is gone leaves fewer
-        _write(cache, fresh)
-        _prune(cache.parent, "*.json", _KEPT_FILES)
+        _write(kept, fresh)
+        _prune(kept.parent, "*.json", _KEPT_FILES)
     return tree
 
 
@@ -555,12 +568,6 @@ def _unreadable(path: str, where: str, error: OSError) -> ProjectError:
 
 def _key(*texts: str) -> str:
     return _digest_text("\0".join(texts))[:16]
-
-
-def _cache(kind: str) -> Path:
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(home) if home.startswith("/") else Path.home() / ".cache"
-    return base / "scaffold" / kind
 
 
 def _load(path: Path, kind: type) -> dict[str, Any]:

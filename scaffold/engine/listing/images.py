@@ -85,11 +85,11 @@ def remove(engine: Engine, images: Iterable[ProjectImage]) -> Removed:
 
 
 def drop_superseded(engine: Engine, desired: Desired) -> None:
-    """Remove what this checkout's builds have left without a name, where no container uses it.
+    """Remove what the project's builds have left without a name, where no container uses it.
 
     The engine refuses to remove one that any container has, and that is left to it.
     """
-    own = [f"{names.PROJECT}={desired.project}", f"{names.PATH}={desired.path}"]
+    own = [f"{names.PROJECT}={desired.project}"]
     with engine_errors("looking for images without a name"):
         found = engine.get("/images/json", filters={"dangling": ["true"], "label": own})
     for item in found:

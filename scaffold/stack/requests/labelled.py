@@ -19,11 +19,16 @@ _POOL = {
 
 
 def container_request(
-    desired: Desired, service: Service, number: int, keeps: Iterable[tuple[str, str]] = ()
+    desired: Desired,
+    service: Service,
+    number: int,
+    keeps: Iterable[tuple[str, str]] = (),
+    image_id: str = "",
 ) -> dict[str, object]:
     """Return the engine's create request for one container, labels and network aliases included.
 
-    `keeps` are (volume, target) of anonymous volumes that it takes over from the container it replaces.
+    `keeps` are (volume, target) of anonymous volumes that it takes over from the container it replaces,
+    `image_id` that of its image: `docker compose up` replaces a container that does not carry it.
     """
     name = container_name(desired, service, number)
     request = dict(service.body)
@@ -34,7 +39,7 @@ def container_request(
         names.SERVICE: service.name,
         names.NUMBER: str(number),
         names.ONE_OFF: "False",
-        names.CONFIG_HASH: container_digest(service),
+        names.CONFIG_HASH: desired.hashes.get(service.name) or container_digest(service),
         names.WORKING_DIR: desired.path,
         names.CONFIG_FILES: ",".join(desired.config_files),
         names.DEPENDS_ON: ",".join(
@@ -45,6 +50,7 @@ def container_request(
         names.DIGEST: container_digest(service),
         names.PATH: desired.path,
     }
+    labels |= {names.IMAGE: image_id} if image_id else {}
     request["Labels"] = labels
     request["Image"] = service.image
     request["HostConfig"] = _host_config(desired, service, dict(keeps))
