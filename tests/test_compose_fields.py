@@ -244,6 +244,7 @@ REFUSED_INSIDE: Mapping[str, Mapping[str, Any]] = {
     "security_opt": {"security_opt": ["seccomp=profile.json"]},
     "healthcheck.start_interval": {"healthcheck": {"test": "true", "start_interval": "1s"}},
     "container_name": {"container_name": "one", "scale": 2},
+    "ports": {"scale": 2, "ports": [{"target": 80, "published": "8123"}]},
     "deploy.mode": {"deploy": {"mode": "global"}},
 }
 

@@ -329,6 +329,19 @@ def refusal(version: str, readable: str) -> str:
             "processor with AVX",
             "mongo:4.4",
         ),
+        # Seen with postgres:18, once with the script's executable bit and once without it.
+        (
+            POSTGRES,
+            "sh: line 45: /docker-entrypoint-initdb.d/a.sh: cannot execute: required file not found",
+            "Windows line ends",
+            "sed -i",
+        ),
+        (
+            POSTGRES,
+            "/docker-entrypoint-initdb.d/a.sh: line 3: set: -\n: invalid option",
+            "Windows line ends",
+            "sed -i",
+        ),
         (
             MONGO,
             (

@@ -8,7 +8,7 @@ import pytest
 
 from scaffold.stack.desired import Service
 from scaffold.stack.difference import differences
-from scaffold.stack.observed import Container
+from scaffold.stack.observed import Container, Image
 from scaffold.stack.secrets import mask_urls, secrets_of
 
 
@@ -75,6 +75,15 @@ def changes(then: Mapping[str, object], now: Mapping[str, object]) -> tuple[str,
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     container = Container("id", "app-1", "running", "app", "sha256:app", {}, moment, body={"Config": then})
     return differences(service, container, None)
+
+
+def test_variables_of_two_images_are_no_reason() -> None:
+    then = {"Env": ["PATH=/old", "PGDATA=/old", "OWN=1"]}
+    wanted = Service("db", "db:2", {"Env": ["OWN=2"]}, environment=(("OWN", "2"),))
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    container = Container("id", "db-1", "running", "db:1", "sha256:db", {}, moment, body={"Config": then})
+    image = Image("db:2", "sha256:two", {}, moment, environment=("PATH=/new", "PGDATA=/new"))
+    assert differences(wanted, container, image) == ("image: db:1 → db:2", "environment OWN: 1 → 2")
 
 
 def test_label_is_hidden_by_its_name() -> None:

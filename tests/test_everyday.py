@@ -1,10 +1,12 @@
 """The everyday docker words on one small running project, and the docker commands that they stand for."""
 
+import errno
 import hashlib
 import http.server
 import io
 import json
 import re
+import socket
 import tarfile
 import threading
 import time
@@ -16,6 +18,7 @@ import docker
 import pytest
 
 from scaffold.engine.client import place
+from scaffold.project import ports
 from tests.crash.proxy import proxied
 from tests.projects import PATIENCE, SCAFFOLD, Project, handwritten, interrupt, until
 
@@ -260,8 +263,8 @@ def left_behind(engine: docker.DockerClient, shop: Project) -> str:
 
 def test_printed_commands_build_and_clean_the_same_images(engine: docker.DockerClient, shop: Project) -> None:
     execute(shop, "build", "app", "--no-cache")
-    assert "build" not in shop.scaffold("plan").out  # it counts as built by scaffold
-    shop.scaffold("run", "--quiet")
+    shop.scaffold("run", "--quiet")  # it looks what the image is made of, and finds the same
+    assert "build" not in shop.scaffold("plan").out
     left_behind(engine, shop)
     assert sum(not item["used"] for item in images(shop).values()) == 1
     execute(shop, "images", "clean")
@@ -473,3 +476,40 @@ def test_stopped_project_says_what_to_type(engine: docker.DockerClient, shop: Pr
     execute(shop, "destroy")
     assert not shop.scaffold("volumes", "--json").json["volumes"][0]["exists"]
     assert engine.api.images(filters={"label": f"com.docker.compose.project={shop.name}"}) == []
+
+
+SEVERAL = """\
+services:
+  one: {image: "postgres:18", environment: {POSTGRES_PASSWORD: x}}
+  two: {image: "postgres:18", environment: {POSTGRES_PASSWORD: y}}
+  quiet:
+    {image: "debian:trixie-slim", command: [sleep, infinity], init: true, logging: {driver: none}}
+  loud: {image: "debian:trixie-slim", command: [sh, -c, "echo shown; sleep 1000"], init: true}
+  checks: {image: "debian:trixie-slim", profiles: [test]}
+"""
+
+
+def test_which_database_and_which_log_is_meant(project_name: str, tmp_path: Path) -> None:
+    project = handwritten(tmp_path / project_name, SEVERAL)
+    project.env_file.write_text(f"COMPOSE_PROJECT_NAME={project_name}\n")
+    project.scaffold("run", "--quiet")
+    asked = project.scaffold("db", "--", "-Atc", "select 1", code=2)
+    assert "2 databases: one, two" in asked.err
+    assert "`scaffold db --service one`" in asked.err
+    assert project.scaffold("db", "-s", "two", "--", "-Atc", "select current_setting('port')").out == "5432\n"
+    assert "no database" in project.scaffold("db", "-s", "loud", code=2).err
+    # A service that keeps no log ends nobody else's.
+    assert "shown" in project.scaffold("logs", "--tail", "1").out
+    assert "keeps no log" in project.scaffold("logs", "quiet", code=1).err
+    assert "`scaffold run --profile test` starts it" in project.scaffold("logs", "checks", code=1).err
+    project.run("docker", "compose", "down", "--volumes", "--timeout", "0")
+
+
+def test_port_that_is_held_on_one_address_of_ipv6_alone_is_known() -> None:
+    with socket.socket(socket.AF_INET6) as held:
+        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        held.bind(("::1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        assert ports.obstacle(port) == errno.EADDRINUSE
+        assert ports.obstacle(port, "127.0.0.1") == 0

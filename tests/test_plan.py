@@ -299,8 +299,8 @@ def test_removed_service_is_an_orphan() -> None:
     worker = {"image": "p-app", "networks": {"backend": None}}
     before = running(read(worker=worker))
     assert str(plan(read(), before)) == golden(
-        "stop container p-worker-1: its service is no longer in compose.yaml [recreate]",
-        "remove container p-worker-1: its service is no longer in compose.yaml [recreate]",
+        "stop container p-worker-1: its service is no longer in compose.yaml [remove]",
+        "remove container p-worker-1: its service is no longer in compose.yaml [remove]",
     )
 
 
@@ -422,8 +422,8 @@ def test_fewer_replicas_remove_the_surplus() -> None:
     )
     lines = str(plan(read(), replace(before, containers=(*before.containers, second))))
     assert lines.splitlines() == [
-        "stop container p-app-2: scaled down to 1 [recreate]",
-        "remove container p-app-2: scaled down to 1 [recreate]",
+        "stop container p-app-2: scaled down to 1 [remove]",
+        "remove container p-app-2: scaled down to 1 [remove]",
     ]
 
 

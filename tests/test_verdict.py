@@ -74,6 +74,18 @@ def test_last_line_is_the_headline_where_nothing_is_an_error() -> None:
             "`db`",
         ),
         (
+            {"DATABASE_URL": "postgresql://app:hunter@22@db:5432/app"},
+            'could not translate host name "22@db" to address',
+            "the password in DATABASE_URL has a letter that ends a part of a URL",
+            "`@` as `%40`",
+        ),
+        (
+            {"DATABASE_URL": "postgresql://app:hunt/er22@db:5432/app"},
+            "connection refused",
+            "the password in DATABASE_URL has a letter that ends a part of a URL",
+            "`/` as `%2F`",
+        ),
+        (
             {"DATABASE_URL": "app:hunter22@db/app"},
             "invalid connection string",
             "DATABASE_URL is no URL, it is `app:•••@db/app`",
@@ -99,6 +111,13 @@ def test_variable_that_leads_nowhere_is_named(
     found = explain(ended(line, service=app(**environment)))
     assert message in found.message
     assert hint in found.hint
+
+
+def test_url_of_a_database_is_not_sent_to_a_service_that_is_none() -> None:
+    service = app(DATABASE_URL="postgresql://app:x@database:5432/app")
+    line = 'could not translate host name "database" to address'
+    evidence = replace(ended(line, service=service), services=("app", "worker"), databases=())
+    assert explain(evidence).hint == "Correct DATABASE_URL."
 
 
 def test_refused_connection_to_a_real_service_blames_no_variable() -> None:

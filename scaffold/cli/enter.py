@@ -11,7 +11,7 @@ import typer
 from scaffold import console
 from scaffold.cli import completion, options
 from scaffold.cli.working import explained, working
-from scaffold.errors import ProjectError, UsageError
+from scaffold.errors import UsageError
 from scaffold.project import checkout as checkouts
 from scaffold.run.session import opened
 
@@ -82,6 +82,17 @@ def execute(
 
 def db(
     arguments: Arguments = None,
+    service: Annotated[
+        str | None,
+        typer.Option(
+            "--service",
+            "-s",
+            metavar="SERVICE",
+            help="Which database, where there are several.",
+            autocompletion=completion.services,
+            show_default=False,
+        ),
+    ] = None,
     project: options.Project = options.HERE,
     set_password: Annotated[
         bool,
@@ -97,6 +108,7 @@ def db(
     \b
     Examples:
       scaffold db
+      scaffold db -s reports
       scaffold db --set-password
       scaffold db -- -c 'select count(*) from items'
       scaffold db < script.sql
@@ -113,12 +125,7 @@ def db(
             cancellation = stack.enter_context(working(checkout, "db --set-password", no_wait=False))
             stack.enter_context(cancellation.finishing())
         session = stack.enter_context(opened(checkout, changes=set_password and not explain))
-        found = next(filter(None, map(databases.database_of, session.desired.services)), None)
-        if found is None:
-            raise ProjectError(
-                "This project has no database container.",
-                "An external database is reached with its own client and the DATABASE_URL in .env.",
-            )
+        found = selection.database(session, service)
         if set_password and explain:
             raise UsageError(
                 "--set-password is more than docker commands can say: it asks the database itself.",

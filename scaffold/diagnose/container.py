@@ -94,7 +94,8 @@ _CAUSES = (
     Cause(
         r"ModuleNotFoundError: No module named '(?P<name>[^']+)'",
         "",
-        "Add {name} to what the image installs (pyproject.toml or requirements.txt), and run again.",
+        "Add {name} to the file that the image installs from, and run again; where that is a lock, as "
+        "requirements.lock or uv.lock, adding it to pyproject.toml is not enough: lock anew.",
     ),
     Cause(
         r"Cannot find (?:module|package) '(?P<name>[^']+)'",
@@ -373,10 +374,17 @@ def _named(evidence: Evidence) -> Verdict | None:
 
 def _wrong_host(evidence: Evidence, *, unresolved: bool) -> Verdict | None:
     """Return which variable names a host that a container cannot reach under that name."""
+    odd = _unencoded(evidence.service)
+    if odd:
+        return odd
     known = ", ".join(evidence.services)
     others = [name for name in evidence.services if name != evidence.service.name]
-    better = (*evidence.databases, *others)
     for name, host in _hosts(evidence.service):
+        # A database's URL does not lead to a service that is none.
+        of_database = re.search(
+            r"postgres|mysql|maria|mongo|DATABASE|^DB_|^PG", name + _scheme(evidence, name)
+        )
+        better = evidence.databases if of_database else (*evidence.databases, *others)
         if host in ("localhost", "127.0.0.1") and not unresolved and better:
             return Verdict(
                 f"{name} names {host}, which inside a container is that container itself",
@@ -387,6 +395,30 @@ def _wrong_host(evidence: Evidence, *, unresolved: bool) -> Verdict | None:
             return Verdict(
                 f'{name} names the host "{host}", which cannot be resolved: the services here are {known}',
                 hint,
+            )
+    return None
+
+
+def _scheme(evidence: Evidence, name: str) -> str:
+    return (evidence.service.env(name) or "").partition("://")[0]
+
+
+_MEANT = {"@": "%40", "/": "%2F", ":": "%3A", "#": "%23", "?": "%3F"}
+
+
+def _unencoded(service: Service) -> Verdict | None:
+    """Return which URL has a password with a letter that ends a part of a URL; its value stays hidden."""
+    for name, value in service.environment:
+        _, is_url, rest = value.partition("://")
+        if not is_url or "@" not in rest:
+            continue
+        login = rest.rpartition("@")[0]
+        odd = "".join(letter for letter in _MEANT if letter in login.partition(":")[2])
+        if odd:
+            spelt = ", ".join(f"`{letter}` as `{_MEANT[letter]}`" for letter in odd)
+            return Verdict(
+                f"the password in {name} has a letter that ends a part of a URL",
+                f"Write it encoded in {name}: {spelt}.",
             )
     return None
 

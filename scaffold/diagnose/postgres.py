@@ -13,6 +13,13 @@ from scaffold.errors import DataRefused
 # The first that matches counts: the more special ones come first.
 _CAUSES = (
     Cause(
+        r"/docker-entrypoint-initdb\.d/\S+: cannot execute: required file not found"
+        r"|/docker-entrypoint-initdb\.d/[^\n]*(?:\n[^\n]*){0,3}?(?:\^M|\$'\\r'|\r|bad interpreter|\n: )",
+        "{service}: a script of /docker-entrypoint-initdb.d has Windows line ends, or names a program that "
+        "the image has not. The first start stopped there.",
+        "Give the script Unix line ends (`sed -i 's/\\r$//' FILE`), and begin anew with `scaffold run`.",
+    ),
+    Cause(
         r"there appears to be PostgreSQL data in:\s+/var/lib/postgresql/data \(unused mount/volume\)",
         "{service}: PostgreSQL 18 and later keep their files below /var/lib/postgresql, and the volume is "
         "mounted at /var/lib/postgresql/data, where they would be lost. The volume is untouched.",

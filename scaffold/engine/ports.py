@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaffold.engine.client import Engine, engine_errors
@@ -47,7 +48,7 @@ def check(engine: Engine, desired: Desired, plan: Plan) -> None:
     }
     publishers = _publishers(engine)
     for service, port, number in refused:
-        holder = publishers.get((port.number, port.protocol))
+        holder = _holder(publishers, port)
         if holder is None or holder.container not in leaving:
             raise _refused(service, port, holder, number)
 
@@ -72,7 +73,7 @@ def holders(engine: Engine, desired: Desired) -> Holders:
             if not port.number or not engine.is_local:
                 continue
             number = obstacle(port.number, port.host_ip, port.protocol)
-            holder = publishers.get((port.number, port.protocol))
+            holder = _holder(publishers, port)
             if number in (0, errno.EACCES):
                 found.free.append(port.published)
             elif holder and holder.project == desired.project:
@@ -114,8 +115,19 @@ def _starting(desired: Desired, plan: Plan) -> set[str]:
     }
 
 
-def _publishers(engine: Engine) -> dict[tuple[int, str], _Publisher]:
-    found = {}
+def _holder(
+    publishers: Mapping[tuple[int, str], list[tuple[str, _Publisher]]], port: Port
+) -> _Publisher | None:
+    """Return the container that publishes a port at an address which meets the wanted one."""
+    everywhere = {"", "0.0.0.0", "::"}
+    for address, publisher in publishers.get((port.number, port.protocol), ()):
+        if address == port.host_ip or everywhere & {address, port.host_ip}:
+            return publisher
+    return None
+
+
+def _publishers(engine: Engine) -> dict[tuple[int, str], list[tuple[str, _Publisher]]]:
+    found: dict[tuple[int, str], list[tuple[str, _Publisher]]] = {}
     with engine_errors("reading the ports in use"):
         for item in engine.get("/containers/json"):
             labels = item.get("Labels") or {}
@@ -124,7 +136,8 @@ def _publishers(engine: Engine) -> dict[tuple[int, str], _Publisher]:
             publisher = _Publisher(name, labels.get(names.PROJECT, ""), path)
             for port in item.get("Ports") or ():
                 if port.get("PublicPort"):
-                    found[port["PublicPort"], port.get("Type", "tcp")] = publisher
+                    key = (port["PublicPort"], port.get("Type", "tcp"))
+                    found.setdefault(key, []).append((port.get("IP", ""), publisher))
     return found
 
 

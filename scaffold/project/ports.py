@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import socket
+import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -38,15 +39,29 @@ def is_free(port: int, address: str = "127.0.0.1") -> bool:
 
 
 def obstacle(port: int, address: str = "", protocol: str = "tcp") -> int:
-    """Return the error number with which the system keeps a server from listening there, else 0."""
+    """Return the error number with which the system keeps a server from listening there, else 0.
+
+    Without an address the engine listens on every one, of IPv6 too: one held on `[::1]` alone is taken.
+    """
+    if not address:
+        found = _obstacle(port, "0.0.0.0", protocol)
+        of_six = _obstacle(port, "::", protocol) if socket.has_ipv6 else 0
+        return found or (0 if of_six in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) else of_six)
+    return _obstacle(port, address, protocol)
+
+
+def _obstacle(port: int, address: str, protocol: str) -> int:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
     try:
         with socket.socket(family, kind) as probe:
-            if kind == socket.SOCK_STREAM:
-                # As the engine's proxy does it: a port in TIME_WAIT is free.
+            if kind == socket.SOCK_STREAM and sys.platform == "linux":
+                # As the engine's proxy does it: a port in TIME_WAIT is free. Elsewhere the option lets a
+                # wildcard pass over a port that is held on one address.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((address or "0.0.0.0", port))
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind((address, port))
     except OSError as error:
         return error.errno or errno.EADDRINUSE
     return 0

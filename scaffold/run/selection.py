@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from scaffold.errors import ScaffoldError
+from collections.abc import Mapping
+
+from scaffold.data.model import Database
+from scaffold.errors import ProjectError, ScaffoldError, UsageError
 from scaffold.run import workflow
 from scaffold.run.session import Session
 from scaffold.stack import once
@@ -25,6 +28,33 @@ def running(session: Session, service: str | None) -> tuple[tuple[str, str], ...
 def entered(session: Session, service: str) -> str:
     """Return the name of the service's first running container."""
     return running(session, service)[0][1]
+
+
+def database(session: Session, wanted: str | None) -> Database:
+    """Return the database of a project; of several, the one of the service that is wanted, or that is chosen.
+
+    Raises ProjectError where there is none, and UsageError where nobody can be asked which one is meant.
+    """
+    from scaffold.data import database as databases
+
+    found = {item.service: item for item in map(databases.database_of, session.desired.services) if item}
+    if wanted is not None:
+        service = session.desired.service(wanted)
+        if service.name not in found:
+            known = ", ".join(found) or "none"
+            raise UsageError(f"Service {wanted} is no database.", f"Databases: {known}.")
+        return found[wanted]
+    if not found:
+        raise ProjectError(
+            "This project has no database container.",
+            "An external database is reached with its own client and the DATABASE_URL in .env.",
+        )
+    if len(found) == 1:
+        return next(iter(found.values()))
+    raise UsageError(
+        f"This project has {len(found)} databases: {', '.join(found)}.",
+        f"Say which one: `scaffold db --service {next(iter(found))}`.",
+    )
 
 
 def alive(session: Session, service: str) -> tuple[str, ...]:
@@ -55,17 +85,32 @@ def absent(desired: Desired, observed: Observed, service: str | None) -> Scaffol
             f"Service {service} is done, and its container went with `scaffold down`.",
             "`scaffold run --recreate` runs it again.",
         )
-    return ScaffoldError(f"Service {service} has no container.", "Start it with `scaffold run`.")
+    profile = next(iter(dict(desired.dormant).get(service, ())), "")
+    way = f"`scaffold run --profile {profile}` starts it" if profile else "Start it with `scaffold run`"
+    return ScaffoldError(f"Service {service} has no container.", f"{way}.")
 
 
 def log_sources(session: Session, service: str | None) -> tuple[tuple[str, str], ...]:
     """Return (label, container name) of each container whose log can be read; of one service when given."""
-    found = existing(session, service)
+    found = tuple(item for item in existing(session, service) if _keeps_log(item))
+    if not found:
+        what = f"Service {service}" if service else "Every service"
+        raise ScaffoldError(
+            f"{what} keeps no log: compose.yaml says `logging: {{driver: none}}`.",
+            "Remove that line, and run again; `docker attach` shows what is printed from now on.",
+        )
     several = {item.service for item in found if sum(item.service == other.service for other in found) > 1}
     return tuple(
         (f"{item.service}-{item.number}" if item.service in several else item.service, item.name)
         for item in found
     )
+
+
+def _keeps_log(container: Container) -> bool:
+    """Return whether the engine can read the log back: the driver `none` throws it away."""
+    host = container.body.get("HostConfig")
+    logging = host.get("LogConfig") if isinstance(host, Mapping) else None
+    return not (isinstance(logging, Mapping) and logging.get("Type") == "none")
 
 
 def _of(session: Session, service: str | None) -> tuple[Container, ...]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,30 @@ from scaffold.stack import environment
 if TYPE_CHECKING:
     from scaffold.engine.client import Engine
     from scaffold.stack.desired import Desired
+
+
+class _Awaited(Mapping[str, str]):
+    """Texts by name that something is still at work on: whoever reads one first, waits."""
+
+    def __init__(self, ask: Callable[[], Mapping[str, str]]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._found: Mapping[str, str] | None = None
+
+    def _all(self) -> Mapping[str, str]:
+        with self._lock:
+            if self._found is None:
+                self._found = self._ask()
+            return self._found
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
 class Session:
@@ -101,8 +126,8 @@ class Session:
 
     @cached_property
     def hashes(self) -> Mapping[str, str]:
-        """Return Compose's own hash of each service, which it compares containers by."""
-        return self._resolving.hashes() if self._resolving else {}
+        """Return Compose's own hash of each service; waited for when it is read."""
+        return _Awaited(lambda: self._resolving.hashes() if self._resolving else {})
 
     def renew(self) -> Mapping[str, tuple[str, str]]:
         """Choose the ports in .env anew and add what it lacks; return (before, now) of what has changed."""

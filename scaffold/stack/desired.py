@@ -200,6 +200,8 @@ class Desired:
     """All that services name, active or not."""
     inactive: tuple[str, ...] = ()
     """Services whose profile is not active: neither started nor orphans."""
+    dormant: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The profiles of those services, any of which would start them."""
     config_files: tuple[str, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=(), compare=False)
     """What is to be known of compose.yaml though it can be used, in sentences."""
@@ -339,6 +341,9 @@ def read(
             sorted({name for _, reader in root.readers("services") for name in reader.texts("profiles")})
         ),
         inactive=tuple(sorted(inactive)),
+        dormant=tuple(
+            (name, reader.texts("profiles")) for name, reader in root.readers("services") if name in inactive
+        ),
         given=context.variables,
         secrets=tuple(context.secrets),
         secret_files=tuple(
@@ -424,6 +429,11 @@ def _service(key: str, reader: Reader, context: Context) -> Service:
     container = reader.text("container_name", "") or None
     if container and replicas > 1:
         raise ProjectError(f"services.{key}.container_name: {replicas} containers cannot share one name.")
+    if not reader.has("image") and build and image != image.lower():
+        raise ProjectError(
+            f"services.{key}.build: an image's name has small letters only, and would be {image}.",
+            f"Name it: `image: {image.lower()}`, or call the service {key.lower()}.",
+        )
     labels = reader.mapping("labels")
     once = labels.get(names.ONCE, "")
     if once not in ("", "volume"):
@@ -437,6 +447,14 @@ def _service(key: str, reader: Reader, context: Context) -> Service:
         )
         for item in reader.items("ports")
     )
+    fixed = next((port for port in ports if port.number), None)
+    if fixed and replicas > 1:
+        last = fixed.number + int(replicas) - 1
+        raise ProjectError(
+            f"services.{key}.ports: {int(replicas)} containers cannot share one port, {fixed.number}.",
+            f"Publish a range, `{fixed.number}-{last}:{fixed.target}`, or let the engine choose: "
+            f'`ports: ["{fixed.target}"]`.',
+        )
     depends_on = tuple(
         Dependency(
             name,

@@ -74,7 +74,7 @@ def differences(
     lines = []
     if container.image != service.image:
         lines.append(f"image: {container.image} → {service.image}")
-    lines += _environment(wanted, config, image, mask)
+    lines += _environment(wanted, config, image, mask, other_image=container.image != service.image)
     lines += _ports(wanted_host, host)
     lines += _labels(wanted, config, image, mask)
     if "Healthcheck" in wanted and _health(wanted["Healthcheck"]) != _health(config.get("Healthcheck")):
@@ -117,13 +117,19 @@ def _environment(
     config: Mapping[str, object],
     image: Image | None,
     mask: Mask,
+    *,
+    other_image: bool = False,
 ) -> list[str]:
+    """Return a line for each variable that differs.
+
+    What only the container has came from its image, where that is another one: nobody asked for it.
+    """
     base = _pairs(image.environment if image else ())
     now = base | _pairs(_texts(wanted.get("Env")))
     then = base | _pairs(_texts(config.get("Env")))
     lines = []
     for name in sorted(now.keys() | then.keys()):
-        if now.get(name) == then.get(name):
+        if now.get(name) == then.get(name) or (other_image and name not in _pairs(_texts(wanted.get("Env")))):
             continue
         lines.append(_change(f"environment {name}", *_named(name, then, now, mask)))
     return lines

@@ -604,11 +604,12 @@ def _removals(
                 # Without its container nothing would find such a volume again, and a prune would take it.
                 said = f"{reason}; it stays, since {detached(left)}"
                 if container.state in UP:
-                    step = StopContainer(container.name, timeout, said, Impact.RECREATE)
+                    step = StopContainer(container.name, timeout, said, Impact.REMOVE)
                     stops[container.name] = draft.add(step, waits)
             else:
                 reason = _parting(container, observed, reason)
-                _remove(draft, container, timeout, reason, [*waits, image], stops)
+                impact = Impact.REMOVE if container.name in surplus else Impact.RECREATE
+                _remove(draft, container, timeout, reason, [*waits, image], stops, impact)
         elif restarts.get(container.name):
             step = StopContainer(container.name, timeout, restarts[container.name])
             stops[container.name] = draft.add(step, waits)

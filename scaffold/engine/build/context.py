@@ -92,7 +92,11 @@ class _Siblings:
         self._owners |= {_plain(tag): name for name, build in builds.items() for tag in build.tags}
         self.builds = {name: self._resolved(name, build) for name, build in builds.items()}
         self.needs = {
-            name: tuple(sorted({owner for owner in map(self.owner, bases(build)) if owner and owner != name}))
+            name: tuple(
+                sorted(
+                    {owner for owner in map(self.owner, _bases_of(name, build)) if owner and owner != name}
+                )
+            )
             for name, build in self.builds.items()
         }
 
@@ -131,9 +135,13 @@ def _plain(reference: str) -> str:
 
 def bases(build: Build) -> tuple[str, ...]:
     """Return the images that the build starts from or copies from, as the Dockerfile names them."""
+    return _bases_of("", build)
+
+
+def _bases_of(service: str, build: Build) -> tuple[str, ...]:
     if not is_local(build.context) and build.inline is None:
         return ()
-    return _bases(build, _dockerfile(build, ""))
+    return _bases(build, _dockerfile(build, f"services.{service}.build: " if service else ""))
 
 
 def ignore_file(build: Build) -> str:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from scaffold import files
 from scaffold.diagnose.cause import Cause, Verdict, first
 from scaffold.diagnose.log import headline
 from scaffold.dockercli import buildx
@@ -396,12 +397,27 @@ def _failure(image: str, build: Build, log: _Log, code: int) -> ScaffoldError:
         )
     if why is None:
         line = headline(vertex.tail) if exit_code else ""
-        why = Verdict(line, "Correct the step, or see all that it prints with `scaffold run --verbose`.")
+        where = _line_of(build, vertex.name)
+        why = Verdict(line, f"Correct {where}, or see all that it prints with `scaffold run --verbose`.")
     return BuildFailed(
         f"{said}: {why.message}." if why.message else f"{said}.",
         why.hint,
         evidence=tuple(vertex.tail) or frame,
     )
+
+
+def _line_of(build: Build, vertex: str) -> str:
+    """Return where the step stands: the Dockerfile, with the line where there is one like it alone."""
+    file = "dockerfile_inline" if build.inline is not None else build.dockerfile
+    text = build.inline
+    if text is None:
+        with contextlib.suppress(OSError, ValueError):
+            text = files.text(buildx.dockerfile_path(build))
+    begin = _instruction(vertex).split("\n")[0].rstrip("\\ ")
+    found = [
+        number for number, line in enumerate((text or "").splitlines(), 1) if line.strip().startswith(begin)
+    ]
+    return f"{file}, line {found[0]}" if begin and len(found) == 1 else f"the step in {file}"
 
 
 def _not_started(image: str, error: str) -> ScaffoldError:
