@@ -24,7 +24,7 @@ demo-clean: ## remove what `make demo` left running, its data and its folder
 test: setup engine images ## the whole test suite (PYTEST_ARGS="-k name -x" narrows it)
 	@$(bin)/python -m pytest --numprocesses 2 --dist loadfile --durations 10 $(PYTEST_ARGS)
 
-check: setup ## lint and types: ruff, mypy --strict, shellcheck, hadolint
+check: setup ## lint and types: ruff, mypy --strict, shellcheck, hadolint, zizmor
 	@tests/engine/check
 
 format: setup ## let ruff put the code in order
