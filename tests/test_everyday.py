@@ -20,7 +20,7 @@ import pytest
 from scaffold.engine.client import place
 from scaffold.project import ports
 from tests.crash.proxy import proxied
-from tests.projects import PATIENCE, SCAFFOLD, Project, handwritten, interrupt, until
+from tests.projects import PATIENCE, SCAFFOLD, Project, handwritten, interrupt, until, unused_port
 
 pytestmark = pytest.mark.engine
 
@@ -506,10 +506,10 @@ def test_which_database_and_which_log_is_meant(project_name: str, tmp_path: Path
 
 
 def test_port_that_is_held_on_one_address_of_ipv6_alone_is_known() -> None:
+    port = unused_port()
+    assert ports.obstacle(port) == 0
     with socket.socket(socket.AF_INET6) as held:
         held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        held.bind(("::1", 0))
+        held.bind(("::1", port))
         held.listen()
-        port = held.getsockname()[1]
         assert ports.obstacle(port) == errno.EADDRINUSE
-        assert ports.obstacle(port, "127.0.0.1") == 0
