@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from scaffold.data.model import Database, Place
 from scaffold.diagnose import mongo, postgres
+from scaffold.diagnose.volume import first
 from scaffold.errors import DataRefused
 
 ANYWHERE = Place()
-_OF = {"mongo": mongo.explain, "postgres": postgres.explain}
+_OF = {"mongo": mongo, "postgres": postgres}
 
 
 def explain(database: Database, log: Sequence[str], place: Place = ANYWHERE) -> DataRefused | None:
@@ -17,4 +18,6 @@ def explain(database: Database, log: Sequence[str], place: Place = ANYWHERE) -> 
 
     Pass a few hundred lines: MongoDB prints some forty more after the one that counts.
     """
-    return _OF[database.kind.name](database, log, place)
+    known = _OF[database.kind.name]
+    text = "\n".join(log)
+    return known.version(database, text) or first(known.CAUSES, database, text, place)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from scaffold.data.model import Database, Place
+from scaffold.data.model import Database
 from scaffold.diagnose.cause import Cause
-from scaffold.diagnose.volume import DISK_FULL, PERMISSION, first, lines_of
+from scaffold.diagnose.volume import DISK_FULL, PERMISSION, lines_of
 from scaffold.errors import DataRefused
 
 # The first that matches counts: the more special ones come first.
-_CAUSES = (
+CAUSES = (
     Cause(
         r"/docker-entrypoint-initdb\.d/\S+: cannot execute: required file not found"
         r"|/docker-entrypoint-initdb\.d/[^\n]*(?:\n[^\n]*){0,3}?(?:\^M|\$'\\r'|\r|bad interpreter|\n: )",
@@ -71,13 +70,8 @@ _CAUSES = (
 )
 
 
-def explain(database: Database, log: Sequence[str], place: Place) -> DataRefused | None:
-    """Return the cause with the line that shows it, None when the log holds none that we know."""
-    text = "\n".join(log)
-    return _version(database, text) or first(_CAUSES, database, text, place)
-
-
-def _version(database: Database, text: str) -> DataRefused | None:
+def version(database: Database, text: str) -> DataRefused | None:
+    """Return that the data is of another version than the server, None when the log does not say so."""
     found = re.search(r"initialized by PostgreSQL version (\d+), .*this version (\d+)", text)
     if found is None:
         return None
