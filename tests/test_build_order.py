@@ -79,6 +79,16 @@ def builds(tmp_path: Path, **texts: str) -> dict[str, Build]:
     return {name: Build(str(tmp_path), "Dockerfile", inline=text) for name, text in texts.items()}
 
 
+def test_image_that_is_built_upon_one_of_its_own_name_stands_upon_nobody(tmp_path: Path) -> None:
+    """`image: postgres:18` beside a `build:` whose Dockerfile begins with it is nothing rare."""
+    asked = builds(tmp_path, db="FROM postgres:18\n", copy="FROM postgres:18\n")
+    images = {"db": "postgres:18", "copy": "p-copy"}
+    alone = context.read_all({"db": asked["db"]}, lambda _: "id", images=images)["db"]
+    assert alone.needs == ()
+    assert alone.digest == context.read(asked["db"], lambda _: "id").digest
+    assert context.read_all(asked, lambda _: "id", images=images)["copy"].needs == ("db",)
+
+
 def test_circle_of_images_is_refused(tmp_path: Path) -> None:
     asked = builds(tmp_path, a="FROM p-b\n", b="FROM p-a:latest\n")
     with pytest.raises(ProjectError, match=r"built upon each other: [ab] → [ab] → [ab]"):

@@ -72,13 +72,17 @@ def read_all(
     known = _Siblings(builds, images or {})
     made: dict[str, Build] = {}
     for service in known.order():
+        needs = known.needs[service]
 
-        def identity(reference: str) -> str | None:
+        def identity(reference: str, needs: tuple[str, ...] = needs) -> str | None:
             owner = known.owner(reference)
-            return f"build:{made[owner].digest}" if owner else base_ids(reference) if base_ids else None
+            # A base image of the build's own name is the one that is there before it.
+            if owner in needs:
+                return f"build:{made[owner].digest}"
+            return base_ids(reference) if base_ids else None
 
         where = f"services.{service}.build: "
-        build = replace(known.builds[service], needs=known.needs[service])
+        build = replace(known.builds[service], needs=needs)
         made[service] = _read(build, identity, where, trees)
     return {service: made[service] for service in builds}
 
