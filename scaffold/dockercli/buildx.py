@@ -104,6 +104,11 @@ def _each(option: str, values: Iterable[str]) -> list[str]:
 
 def _secret(secret: BuildSecret) -> str:
     source = f"src={secret.file}" if secret.file else f"env={secret.environment}"
+    return listed(f"id={secret.id}", source)
+
+
+def listed(*parts: str) -> str:
+    """Return the parts of an option's value as the docker command reads them: as a line of CSV."""
     line = io.StringIO()
-    csv.writer(line).writerow([f"id={secret.id}", source])
-    return line.getvalue().strip()
+    csv.writer(line, lineterminator="").writerow(parts)
+    return line.getvalue()

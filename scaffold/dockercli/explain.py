@@ -7,8 +7,6 @@ command, so that the process list does not show them.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -583,7 +581,7 @@ def _device_request(request: Json) -> list[str]:
     parts += ["capabilities=" + ",".join(able)] if able else []
     options = ",".join(f"{key}={value}" for key, value in _mapping(request.get("Options")).items())
     parts += [f"options={options}"] if options else []
-    return ["--gpus", ",".join(f'"{part}"' if "," in part else part for part in parts)]
+    return ["--gpus", buildx.listed(*parts)]
 
 
 def _mounts(host: Json) -> list[Json]:
@@ -613,9 +611,7 @@ def _mount(mount: Json) -> str:
     parts += [f"tmpfs-size={tmpfs['SizeBytes']}"] if "SizeBytes" in tmpfs else []
     mode = tmpfs.get("Mode")
     parts += [f"tmpfs-mode={mode:o}"] if isinstance(mode, int) else []
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(parts)
-    return line.getvalue()
+    return buildx.listed(*parts)
 
 
 def _health(check: Json) -> list[str]:

@@ -184,8 +184,9 @@ def _image(engine: Engine, reference: str) -> dict[str, Any] | None:
 
 def image_id(engine: Engine, reference: str) -> str | None:
     """Return the id of a local image, None when it is not here."""
-    found = images(engine, [reference]).get(reference)
-    return found.id if found else None
+    with engine_errors(f"image {reference}"):
+        document = _image(engine, reference)
+    return str(document["Id"]) if document else None
 
 
 def volume_sizes(engine: Engine, wanted: Iterable[str]) -> dict[str, int]:

@@ -100,9 +100,13 @@ def _check_each_once(desired: Desired) -> None:
 
 
 def _meet(one: Port, other: Port) -> bool:
-    everywhere = {"", "0.0.0.0", "::"}
-    same_place = one.host_ip == other.host_ip or bool(everywhere & {one.host_ip, other.host_ip})
-    return (one.published, one.protocol) == (other.published, other.protocol) and same_place
+    same = (one.published, one.protocol) == (other.published, other.protocol)
+    return same and _is_same_place(one.host_ip, other.host_ip)
+
+
+def _is_same_place(one: str, other: str) -> bool:
+    """Return whether two host addresses cannot be listened on side by side."""
+    return one == other or bool({"", "0.0.0.0", "::"} & {one, other})
 
 
 def _starting(desired: Desired, plan: Plan) -> set[str]:
@@ -119,9 +123,8 @@ def _holder(
     publishers: Mapping[tuple[int, str], list[tuple[str, _Publisher]]], port: Port
 ) -> _Publisher | None:
     """Return the container that publishes a port at an address which meets the wanted one."""
-    everywhere = {"", "0.0.0.0", "::"}
     for address, publisher in publishers.get((port.number, port.protocol), ()):
-        if address == port.host_ip or everywhere & {address, port.host_ip}:
+        if _is_same_place(address, port.host_ip):
             return publisher
     return None
 
